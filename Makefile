@@ -1,0 +1,68 @@
+# The table of contents of the work; `make help` prints it.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+BIN := .venv/bin
+STORE ?= embedded
+WORKERS ?= 2
+PYTEST_ARGS ?=
+
+.PHONY: help demo test check lint types gen lock bench services clients chart venv format clean
+
+help: ## List the targets
+	@awk 'BEGIN {FS = ":[^#]*## "} /^[a-z][a-zA-Z_-]*:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: .venv/.stamp ## Train, register, promote and serve a model end to end (STORE=embedded or minio)
+	@STORE=$(STORE) scripts/demo
+
+test: .venv/.stamp services ## Run every test against real engines (WORKERS=2, PYTEST_ARGS=…)
+	$(BIN)/pytest -n $(WORKERS) --ignore=tests/bench $(PYTEST_ARGS)
+
+check: lint types ## Everything CI runs: lint, types, generated-code diff, then the tests
+	scripts/gen --check
+	@$(MAKE) test
+
+lint: .venv/.stamp ## Check style, import layers and the contract
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	scripts/buf lint
+	scripts/buf format --diff --exit-code
+	scripts/buf breaking
+
+types: .venv/.stamp ## Check types (mypy --strict on src)
+	$(BIN)/mypy
+
+gen: .venv/.stamp ## Generate src/registry_grpc/v1 from proto/
+	scripts/gen
+
+lock: .venv/.stamp ## Pin dependencies by hash after a change in pyproject.toml (UPGRADE=--all or names)
+	scripts/lock $(UPGRADE)
+
+bench: .venv/.stamp services ## Measure; prints the numbers of docs/ (PYTEST_ARGS=…)
+	$(BIN)/pytest -n 0 -p no:randomly tests/bench $(PYTEST_ARGS)
+
+services: ## Start this clone's PostgreSQL and MinIO (scripts/services stop ends them)
+	@scripts/services start
+
+clients: ## Build and test the Go, Java and TypeScript clients (not written yet)
+	@echo "clients/: see clients/README.md; a later milestone" >&2; exit 1
+
+chart: ## Lint and test the Helm chart (not written yet)
+	@echo "deploy/helm/: see deploy/helm/README.md; a later milestone" >&2; exit 1
+
+format: .venv/.stamp ## Rewrite Python and proto files in the house format
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+	scripts/buf format
+
+clean: ## Stop the engines and remove what can be made again
+	-@scripts/services stop
+	rm -rf .venv .build node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+venv: .venv/.stamp ## Make .venv from the locks, when they changed
+
+# The one file that says .venv matches the locks.
+.venv/.stamp: requirements/dev.txt requirements/demo.txt requirements/uv.txt pyproject.toml scripts/venv
+	@scripts/venv

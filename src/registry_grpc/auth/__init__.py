@@ -1,0 +1,1 @@
+"""Who calls and what a call needs: tokens to principals, methods to permissions."""

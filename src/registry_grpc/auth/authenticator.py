@@ -1,0 +1,149 @@
+"""Bearer tokens to principals.
+
+An unknown token and one with a wrong secret get the same text, and a token is only ever compared by its hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import datetime
+from typing import NamedTuple
+
+from registry_grpc.domain.calls import Principal
+from registry_grpc.domain.errors import Reason, RegistryError
+from registry_grpc.domain.identity import Token, parse_token
+from registry_grpc.observability.metrics import Metrics
+from registry_grpc.ports.store import Store
+
+HEADER = "authorization"
+MAX_HEADER_BYTES = 8 * 1024
+CACHE_TTL_S = 30.0
+CACHE_ENTRIES = 4096
+Lookup = Callable[[str], Awaitable[tuple[Token | None, datetime]]]
+"""The token with a public id, and the database's time."""
+_METRIC_OF = {
+    Reason.TOKEN_MISSING: "missing",
+    Reason.TOKEN_INVALID: "invalid",
+    Reason.TOKEN_EXPIRED: "expired",
+    Reason.TOKEN_REVOKED: "revoked",
+}
+
+
+class _Entry(NamedTuple):
+    principal: Principal
+    until: float
+
+
+def store_lookup(
+    store: Store, run: Callable[..., Awaitable[tuple[Token | None, datetime]]]
+) -> Lookup:
+    """Looks tokens up in the store, in the pool that `run` runs functions in."""
+
+    def read(token_id: str) -> tuple[Token | None, datetime]:
+        return store.read(lambda reader: (reader.tokens.get(token_id), reader.now))
+
+    def lookup(token_id: str) -> Awaitable[tuple[Token | None, datetime]]:
+        return run(read, token_id)
+
+    return lookup
+
+
+class Authenticator:
+    """Proves callers by the token in their metadata.
+
+    Concurrency: event loop only. A token that was revoked may go on for `CACHE_TTL_S`; one that expires may not.
+    """
+
+    def __init__(
+        self, lookup: Lookup, metrics: Metrics, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._lookup = lookup
+        self._metrics = metrics
+        self._clock = clock
+        self._cache: OrderedDict[bytes, _Entry] = OrderedDict()
+
+    def cached(self, values: list[str]) -> Principal | None:
+        """The principal, when the token was proven less than `CACHE_TTL_S` ago: no await, no hop."""
+        if len(values) != 1:
+            return None
+        key = hashlib.sha256(values[0].encode()).digest()
+        entry = self._cache.get(key)
+        if entry is None:
+            return None
+        if entry.until < self._clock():
+            del self._cache[key]
+            return None
+        self._cache.move_to_end(key)
+        return entry.principal
+
+    async def authenticate(self, values: list[str]) -> Principal:
+        """The principal behind these values of the `authorization` header.
+
+        Raises: TOKEN_MISSING, TOKEN_INVALID, TOKEN_EXPIRED, TOKEN_REVOKED; DATABASE_UNAVAILABLE.
+        """
+        try:
+            return await self._prove(values)
+        except RegistryError as error:
+            label = _METRIC_OF.get(error.reason)
+            if label:
+                self._metrics.auth_failures.labels(label).inc()
+            raise
+
+    async def _prove(self, values: list[str]) -> Principal:
+        header = _only(values)
+        text = parse_token(_bearer(header))
+        if text is None:
+            raise _invalid()
+        token, now = await self._lookup(text.id)
+        if token is None or not text.matches(token):
+            raise _invalid()
+        if token.revoke_time is not None:
+            raise RegistryError(Reason.TOKEN_REVOKED, "the token was revoked; get a new one")
+        if token.expire_time is not None and token.expire_time <= now:
+            raise RegistryError(Reason.TOKEN_EXPIRED, "the token is past its end; get a new one")
+        principal = Principal(token.principal, token.id)
+        self._remember(header, principal, _ttl(token, now))
+        return principal
+
+    def _remember(self, header: str, principal: Principal, ttl_s: float) -> None:
+        key = hashlib.sha256(header.encode()).digest()
+        self._cache[key] = _Entry(principal, self._clock() + ttl_s)
+        while len(self._cache) > CACHE_ENTRIES:
+            self._cache.popitem(last=False)
+
+
+def authorization_of(metadata: Iterable[tuple[str, str | bytes]]) -> list[str]:
+    """Every value of the `authorization` header; there must be one."""
+    return [value for key, value in metadata if key == HEADER and isinstance(value, str)]
+
+
+def _only(values: list[str]) -> str:
+    if not values:
+        raise RegistryError(
+            Reason.TOKEN_MISSING, "send `authorization: Bearer <token>`, e.g. from MREG_TOKEN_FILE"
+        )
+    if len(values) > 1:
+        raise RegistryError(Reason.TOKEN_INVALID, "send exactly one `authorization` header")
+    if len(values[0]) > MAX_HEADER_BYTES:
+        raise _invalid()
+    return values[0]
+
+
+def _bearer(header: str) -> str:
+    scheme, _, text = header.partition(" ")
+    if scheme.lower() != "bearer" or not text:
+        raise RegistryError(Reason.TOKEN_INVALID, "the `authorization` header must be `Bearer <token>`")
+    return text
+
+
+def _invalid() -> RegistryError:
+    return RegistryError(Reason.TOKEN_INVALID, "the token is not one of this registry")
+
+
+def _ttl(token: Token, now: datetime) -> float:
+    if token.expire_time is None:
+        return CACHE_TTL_S
+    return min(CACHE_TTL_S, (token.expire_time - now).total_seconds())

@@ -1,0 +1,65 @@
+"""The first token: without it nobody could make another one."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from registry_grpc.domain.calls import Principal
+from registry_grpc.domain.identity import Token, TokenText, token_text
+from registry_grpc.ports.store import Store, Unit
+
+ADMIN = Principal("user:admin")
+FILE_NAME = "admin.token"
+
+
+def ensure_admin_token(store: Store, data_dir: Path) -> Path | None:
+    """Make the admin token unless the registry has a token already: the file it is in, or None when nothing was made.
+
+    The plain text stands only in that file, 0600, and is written before the token counts: a crash between leaves
+    a file that opens nothing, which the next start replaces. Several processes may call this at once.
+    """
+    if store.read(lambda reader: bool(reader.tokens.list())):
+        return None
+    text = token_text(secrets.token_bytes(9), secrets.token_bytes(32))
+    path = data_dir / FILE_NAME
+    waiting = data_dir / f".{FILE_NAME}.{os.getpid()}.{text.id}"
+    _write_secret(waiting, str(text))
+    try:
+        if not _insert_first(store, text):
+            return None
+        waiting.replace(path)
+    finally:
+        waiting.unlink(missing_ok=True)
+    return path
+
+
+def _insert_first(store: Store, text: TokenText) -> bool:
+    """Whether this token became the first."""
+
+    def work(unit: Unit) -> bool:
+        # The revision lock makes racing processes line up here, so that only one sees no token.
+        unit.projects.lock("default")
+        if unit.tokens.list():
+            return False
+        unit.tokens.insert(
+            Token(
+                id=text.id,
+                secret_hash=text.hash(),
+                principal=ADMIN.name,
+                create_time=unit.now,
+            )
+        )
+        return True
+
+    return store.write(work).get()
+
+
+def _write_secret(path: Path, text: str) -> None:
+    """A new file, never through a link someone else put there, on disk when this returns."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text + "\n")
+        file.flush()
+        os.fsync(file.fileno())

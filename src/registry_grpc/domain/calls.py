@@ -1,0 +1,64 @@
+"""Who calls, and what a mutation carries besides its request."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from registry_grpc.domain.events import Event
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A proven caller."""
+
+    name: str
+    """E.g. `user:admin`; what history and audit show."""
+    token: str = ""
+    """Public id of the token it came with; empty when by other means."""
+
+
+SYSTEM = Principal("system:registry")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call(Generic[T]):
+    """One mutation: who, which method, under which request id, and how its answer is kept for a retry."""
+
+    principal: Principal
+    method: str
+    """`Service.Method`, e.g. `ModelService.CreateModel`."""
+    request_id: str = ""
+    body_hash: bytes = b""
+    """SHA-256 of the request without request_id: the same id with another hash is refused."""
+    validate_only: bool = False
+    encode: Callable[[T], bytes] = field(default=lambda _: b"")
+    """Turns the value into the opaque bytes that a replay returns. Never given a secret."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Committed(Generic[T]):
+    """What a write came to. Exactly one of `value` and `replay` is set."""
+
+    value: T | None = None
+    replay: bytes | None = None
+    """The stored answer of the first call with this request id."""
+    revision: int = 0
+    """Revision of the change; of the first call for a replay; 0 when the write took none."""
+    events: tuple[Event, ...] = ()
+
+    def get(self) -> T:
+        """The value.
+
+        Raises: ValueError, when this is a replay.
+        """
+        if self.replay is not None:
+            msg = "a replay has no value"
+            raise ValueError(msg)
+        value: Any = self.value
+        return value  # type: ignore[no-any-return]

@@ -1,0 +1,89 @@
+"""What a committed change says: events for followers, and the audit leaf nobody can quietly edit."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from registry_grpc.domain.artifacts import Artifact
+from registry_grpc.domain.pointers import Pointer
+from registry_grpc.domain.resources import Model, Project, Version
+
+LEAF_VERSION = 1
+
+
+class Action(StrEnum):
+    """What happened to a resource, past tense."""
+
+    CREATED = "created"
+    UPDATED = "updated"
+    DELETED = "deleted"
+    UNDELETED = "undeleted"
+    FINALIZED = "finalized"
+    ATTACHED = "attached"
+    ASSIGNED = "assigned"
+    """A pointer moved to a version."""
+    CLEARED = "cleared"
+    """A pointer lost its version."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change of one resource: what a use case hands to the unit of work.
+
+    `after` is the resource after the change; its type says the resource type.
+    """
+
+    action: Action
+    after: Project | Model | Version | Pointer | Artifact
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One change as it stands in the log. Events of one transaction share the revision, ordered by `index`."""
+
+    revision: int
+    index: int
+    action: Action
+    after: Project | Model | Version | Pointer | Artifact
+    actor: str
+    request_id: str
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """One line of the audit trail: who did what to which resource, and what came of it."""
+
+    index: int
+    revision: int
+    """0 for a denied or failed call: those take no revision."""
+    time: datetime
+    actor: str
+    method: str
+    resource: str
+    request_id: str
+    outcome: str
+    """`applied`, or the reason it was refused."""
+    detail: bytes
+    """SHA-256 of the event payloads of the transaction, in order; empty when there are none."""
+
+    def leaf(self) -> bytes:
+        """Canonical bytes of the entry, the same on every engine and in every language.
+
+        A version byte; index, revision and microseconds since the epoch (UTC) as 8-byte big-endian signed integers;
+        then actor, method, resource, request id, outcome (UTF-8) and detail, each after its length in 4 bytes.
+        """
+        micros = round(self.time.timestamp() * 1_000_000)
+        texts = (self.actor, self.method, self.resource, self.request_id, self.outcome)
+        fields = [*(text.encode() for text in texts), self.detail]
+        head = struct.pack(">Bqqq", LEAF_VERSION, self.index, self.revision, micros)
+        return head + b"".join(struct.pack(">I", len(field)) + field for field in fields)
+
+
+def leaf_hash(leaf: bytes) -> bytes:
+    """Hash of an audit leaf. Source: RFC 6962 section 2.1, MTH of one entry."""
+    return hashlib.sha256(b"\x00" + leaf).digest()

@@ -1,0 +1,179 @@
+"""Every metric of the registry's own. No names of models or projects in labels, ever.
+
+All of them work in Prometheus' multiprocess mode: no Info, no callbacks, no collectors of our own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from registry_grpc.observability.rpc_metrics import RpcMetrics
+
+GIB = 1 << 30
+SIZE_CLASSES = {"lt16m": 16 << 20, "lt1g": GIB, "lt10g": 10 * GIB}
+"""Upper bounds in bytes, exclusive; anything larger is `ge10g`."""
+UPLOAD_OUTCOMES = (
+    *("committed", "deduplicated", "client_aborted", "client_invalid"),
+    *("quota", "expired", "integrity_error", "storage_error", "internal"),
+)
+AUTH_FAILURES = ("missing", "invalid", "expired", "revoked")
+STORAGE_OPERATIONS = ("put", "part", "complete", "get", "head", "delete", "list")
+_UPLOAD_SECONDS = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0)
+_THROUGHPUT = (1e6, 5e6, 1e7, 2.5e7, 5e7, 1e8, 2.5e8, 5e8, 1e9)
+_STORAGE_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_DATABASE_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0)
+
+
+def size_class(size_bytes: int) -> str:
+    """The `size_class` of an upload."""
+    return next((name for name, bound in SIZE_CLASSES.items() if size_bytes < bound), "ge10g")
+
+
+class _Maker:
+    """Makes metrics in one registry."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(name, text, labels, registry=self._registry)
+
+    def gauge(self, name: str, text: str, *labels: str, mode: str = "livesum") -> Gauge:
+        return Gauge(
+            name,
+            text,
+            labels,
+            registry=self._registry,
+            multiprocess_mode=mode,  # type: ignore[arg-type]
+        )
+
+    def histogram(
+        self, name: str, text: str, buckets: Sequence[float], *labels: str
+    ) -> Histogram:
+        return Histogram(name, text, labels, registry=self._registry, buckets=buckets)
+
+
+class Metrics:
+    """The metrics of one process. Pass it on; there is no global one."""
+
+    def __init__(self, registry: CollectorRegistry, version: str) -> None:
+        """Also sets `registry_build_info` for `version`."""
+        make = _Maker(registry)
+        self.registry = registry
+        self.rpc = RpcMetrics(registry)
+        self._uploads(make)
+        self._storage(make)
+        self._catalogue(make)
+        self._process(make)
+        self.build_info.labels(version).set(1)
+        for reason in AUTH_FAILURES:
+            self.auth_failures.labels(reason)
+        for outcome in UPLOAD_OUTCOMES:
+            self.uploads_finished.labels(outcome)
+
+    def _uploads(self, make: _Maker) -> None:
+        self.uploads_in_progress = make.gauge(
+            "registry_uploads_in_progress", "Upload streams open now."
+        )
+        self.uploads_finished = make.counter(
+            "registry_uploads_finished", "Uploads that ended, by outcome.", "outcome"
+        )
+        self.upload_bytes = make.counter(
+            "registry_upload_bytes", "Bytes received in uploads.", "path"
+        )
+        self.download_bytes = make.counter(
+            "registry_download_bytes", "Bytes sent in downloads.", "path"
+        )
+        self.upload_seconds = make.histogram(
+            "registry_upload_seconds",
+            "Seconds of an upload stream that ended in a commit.",
+            _UPLOAD_SECONDS,
+            "size_class",
+        )
+        self.upload_throughput = make.histogram(
+            "registry_upload_throughput_bytes_per_second",
+            "Throughput of committed uploads.",
+            _THROUGHPUT,
+            "size_class",
+        )
+        self.upload_wait_seconds = make.counter(
+            "registry_upload_wait_seconds",
+            "Seconds uploads waited, by what they waited on.",
+            "on",
+        )
+
+    def _storage(self, make: _Maker) -> None:
+        self.storage_requests = make.counter(
+            "registry_storage_requests",
+            "Requests to the artifact store.",
+            "op",
+            "outcome",
+        )
+        self.storage_seconds = make.histogram(
+            "registry_storage_seconds",
+            "Seconds of requests to the artifact store.",
+            _STORAGE_SECONDS,
+            "op",
+        )
+        # Computed by the one leader from SQL: only the newest value means anything.
+        self.storage_bytes = make.gauge(
+            "registry_storage_bytes", "Bytes stored, by state.", "state", mode="mostrecent"
+        )
+        self.storage_objects = make.gauge(
+            "registry_storage_objects", "Objects stored, by state.", "state", mode="mostrecent"
+        )
+        self.storage_logical_bytes = make.gauge(
+            "registry_storage_logical_bytes",
+            "Bytes of all files as versions see them, before deduplication.",
+            mode="mostrecent",
+        )
+
+    def _catalogue(self, make: _Maker) -> None:
+        self.resolves = make.counter(
+            "registry_resolve", "Answers of Resolve, by source and result.", "source", "result"
+        )
+        self.stage_transitions = make.counter(
+            "registry_stage_transitions",
+            "Changes of stages asked for, by action and outcome.",
+            "action",
+            "outcome",
+        )
+        self.feed_lag_seconds = make.gauge(
+            "registry_feed_lag_seconds",
+            "Seconds since this process last heard from the change feed.",
+            mode="livemax",
+        )
+        self.feed_revision = make.gauge(
+            "registry_feed_revision",
+            "Newest revision the projection of this process has applied.",
+            mode="livemin",
+        )
+
+    def _process(self, make: _Maker) -> None:
+        self.db_pool_connections = make.gauge(
+            "registry_db_pool_connections", "Connections of the database pool.", "state"
+        )
+        self.db_seconds = make.histogram(
+            "registry_db_seconds",
+            "Seconds of units of work in the database.",
+            _DATABASE_SECONDS,
+            "op",
+        )
+        self.db_schema_at_head = make.gauge(
+            "registry_db_schema_at_head",
+            "1 while the database has the schema this program knows.",
+            mode="livemin",
+        )
+        self.auth_failures = make.counter(
+            "registry_auth_failures", "Calls refused for their token, by reason.", "reason"
+        )
+        self.event_loop_lag_seconds = make.gauge(
+            "registry_event_loop_lag_seconds",
+            "How late the event loop last ran a timer.",
+            mode="livemax",
+        )
+        self.build_info = make.gauge(
+            "registry_build_info", "1, labelled with the version.", "version", mode="livemax"
+        )

@@ -1,0 +1,1 @@
+"""The process: settings, listeners, interceptors, pools, lifecycle, and the composition root."""

@@ -1,0 +1,1 @@
+"""The wire side of the registry: thin servicers, the codec, validation, and the one error table."""

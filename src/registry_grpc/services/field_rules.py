@@ -1,0 +1,144 @@
+"""The limits of the contract, by kind of field: exact field first, then its name, then its type."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from registry_grpc.domain.artifacts import MAX_ARTIFACT_BYTES
+from registry_grpc.domain.names import (
+    ArtifactName,
+    ModelName,
+    PointerName,
+    ProjectName,
+    UploadName,
+    VersionName,
+)
+from registry_grpc.domain.stages import MAX_STAGES
+from registry_grpc.services import texts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_TAGS = 64
+MAX_ANNOTATIONS = 64
+MAX_ANNOTATION_BYTES = 64 * 1024
+MAX_BATCH = 100
+MAX_LIST = 1000
+MAX_NAME_CHARS = 256
+MAX_STRING_CHARS = 2048
+MAX_CHUNK_BYTES = 2 << 20
+NAMES: dict[str, tuple[str, Callable[[str, str], object]]] = {
+    "registry-grpc/Project": (ProjectName.FORM, ProjectName.parse),
+    "registry-grpc/Model": (ModelName.FORM, ModelName.parse),
+    "registry-grpc/ModelVersion": (VersionName.FORM, VersionName.parse),
+    "registry-grpc/Stage": (PointerName.STAGE_FORM, PointerName.parse_stage),
+    "registry-grpc/Artifact": (ArtifactName.FORM, ArtifactName.parse),
+    "registry-grpc/Upload": (UploadName.FORM, UploadName.parse),
+}
+"""Resource type to the form of its names and their parser."""
+
+
+def at_least(minimum: int) -> Callable[[int], str]:
+    """A number that is not below `minimum`."""
+    return lambda value: "" if value >= minimum else f"is {value}; must be at least {minimum}"
+
+
+def size(value: int) -> str:
+    """Size of a file."""
+    if 0 <= value <= MAX_ARTIFACT_BYTES:
+        return ""
+    return f"is {value}; must be 0 to {MAX_ARTIFACT_BYTES} bytes"
+
+
+def content(value: bytes) -> str:
+    """Bytes of a chunk."""
+    if len(value) <= MAX_CHUNK_BYTES:
+        return ""
+    return f"is {len(value)} bytes; a chunk has at most {MAX_CHUNK_BYTES}"
+
+
+def anything(_: object) -> str:
+    """No rule."""
+    return ""
+
+
+_name = texts.line(MAX_NAME_CHARS)
+STRING = texts.line(MAX_STRING_CHARS)
+NUMBER = at_least(0)
+
+BY_FIELD: dict[str, Callable[[Any], str]] = {
+    "StageDefinition.id": texts.settable_pointer_id,
+    "StageDefinition.accepts_from": texts.pointer_id_or_any,
+    "StageDefinition.displaced_to": texts.pointer_id,
+    "ResolveRequest.alias": texts.pointer_id,
+    "ResolveRequest.reference": texts.pointer_id,
+    "ResolveRequest.version": at_least(1),
+    "UpdateAliasesRequest.delete": texts.settable_pointer_id,
+    "UpdateAliasesRequest.set": at_least(1),
+    "StartUploadRequest.path": texts.file_path,
+    "ArtifactAttachment.path": texts.file_path,
+    "TensorSpec.shape": at_least(-1),
+    "ParameterValue.int64_value": anything,
+    "DatasetVersion.digest": texts.any_digest,
+    "ParentModel.digest": texts.any_digest,
+    "Chunk.content": content,
+    "Chunk.crc32c": anything,
+    "Metric.dataset": _name,
+}
+BY_NAME: dict[str, Callable[[Any], str]] = {
+    "project_id": texts.resource_id,
+    "model_id": texts.resource_id,
+    "stage": texts.pointer_id,
+    "request_id": texts.uuid,
+    "display_name": texts.line(128),
+    "version_label": texts.line(128),
+    "owner": texts.line(256),
+    "description": texts.lines(16_384),
+    "model_card": texts.lines(524_288),
+    "justification": texts.lines(4_096),
+    "etag": texts.etag,
+    "sha256": texts.sha256,
+    "manifest_digest": texts.manifest_digest,
+    "uri": texts.uri_label,
+    "repository": texts.uri_label,
+    "media_type": texts.media_type,
+    "name": _name,
+    "size_bytes": size,
+}
+COUNTS: dict[str, int] = {
+    "StageDefinition.accepts_from": MAX_STAGES,
+    "Project.stages": MAX_STAGES,
+    "ModelVersion.dependencies": 5_000,
+    "TensorSpec.shape": 32,
+    "BatchGetVersionsRequest.names": MAX_BATCH,
+    "BatchResolveRequest.requests": MAX_BATCH,
+    "UpdateAliasesRequest.set": MAX_BATCH,
+    "UpdateAliasesRequest.delete": MAX_BATCH,
+    "UpdateAliasesRequest.expected": MAX_BATCH,
+    "ListVersionsRequest.states": 16,
+    "ListUploadsRequest.states": 16,
+}
+"""Most items of a list or map; MAX_LIST for those not named here."""
+KEYS: dict[str, Callable[[str], str]] = {
+    "tags": texts.line(128),
+    "annotations": texts.line(256),
+    "parameters": _name,
+    "set": texts.settable_pointer_id,
+    "expected": texts.settable_pointer_id,
+}
+"""Rules for the keys of maps, which are never empty."""
+VALUES: dict[str, Callable[[Any], str]] = {
+    "tags": texts.line(512),
+    "annotations": texts.line(8_192),
+}
+REFERENCES = {"ParentModel.version": "registry-grpc/ModelVersion"}
+"""Names of resources that may be empty and carry no resource_reference in the contract."""
+ONEOFS = {("ResolveRequest", "selector"), ("ParameterValue", "kind")}
+"""Oneofs that must be set."""
+IDENTITY_IN = {"update_mask"}
+"""A request with one of these fields names the resource in it by `name`."""
+COUNTS |= {f"{kind}.tags": MAX_TAGS for kind in ("Project", "Model", "ModelVersion")}
+COUNTS |= {
+    f"{kind}.annotations": MAX_ANNOTATIONS
+    for kind in ("Project", "Model", "ModelVersion")
+}

@@ -1,0 +1,142 @@
+"""Grammars of text fields. Each rule takes a value and says what is wrong with it; empty when nothing is.
+
+Text is stored as sent: never trimmed, normalised or escaped.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from registry_grpc.domain.artifacts import check_path
+from registry_grpc.domain.digests import is_sha256
+from registry_grpc.domain.errors import RegistryError
+from registry_grpc.domain.names import LATEST, is_id, is_manifest_digest, is_pointer_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Rule = Callable[[str], str]
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_ETAG = re.compile(r"[\x21-\x7e]{1,128}")
+_URI_CHARS = r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})"
+_URI = re.compile(rf"[A-Za-z][A-Za-z0-9+.-]*:{_URI_CHARS}+")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
+_TOKEN = r"[A-Za-z0-9!#$&^_.+-]+"
+_MEDIA_TYPE = re.compile(
+    rf"{_TOKEN}/{_TOKEN}(?: ?; ?{_TOKEN}=(?:{_TOKEN}|\"[\x20\x21\x23-\x5b\x5d-\x7e]*\"))*"
+)
+_DIGEST = re.compile(r"[a-z][a-z0-9._+-]{0,31}:[0-9a-f]{1,256}")
+ID_GRAMMAR = "1 to 63 of a-z 0-9 . _ -, beginning and ending with a letter or digit"
+POINTER_GRAMMAR = "1 to 63 of a-z 0-9 . _ -, beginning with a letter and ending with a letter or digit"
+MAX_URI = 2048
+
+
+def line(max_chars: int) -> Rule:
+    """Text of one line, without control characters."""
+    return _text(max_chars, _CONTROL)
+
+
+def lines(max_chars: int) -> Rule:
+    """Text that may have newlines and tabs; no other control characters."""
+    return _text(max_chars, _CONTROL_BUT_LINES)
+
+
+def _text(max_chars: int, refused: re.Pattern[str]) -> Rule:
+    def rule(value: str) -> str:
+        if len(value) > max_chars:
+            return f"is {len(value)} characters long; the limit is {max_chars}"
+        if not value.isprintable():
+            found = refused.search(value)
+            if found:
+                return f"has the control character U+{ord(found[0]):04X} at position {found.start()}"
+        return ""
+
+    return rule
+
+
+def resource_id(value: str) -> str:
+    """Id of a project or model."""
+    return "" if is_id(value) else f"must be {ID_GRAMMAR}"
+
+
+def pointer_id(value: str) -> str:
+    """Id of a stage or alias, also `latest`."""
+    return "" if is_pointer_id(value) else f"must be {POINTER_GRAMMAR}"
+
+
+def settable_pointer_id(value: str) -> str:
+    """Id of a stage or alias that a caller may define."""
+    if value == LATEST:
+        return f"{LATEST!r} is reserved: it always is the newest READY version"
+    return pointer_id(value)
+
+
+def pointer_id_or_any(value: str) -> str:
+    """Id of a stage, or `*`."""
+    return "" if value == "*" else pointer_id(value)
+
+
+def uuid(value: str) -> str:
+    """A UUID of any version, in either case."""
+    if _UUID.fullmatch(value):
+        return ""
+    return "must be a UUID such as 3f2b8c1e-5a44-4c2e-9d0b-7a1c2e3d4f50"
+
+
+def etag(value: str) -> str:
+    """An etag as it was read; `*` would mean any, which is what leaving it empty means."""
+    if value == "*":
+        return "'*' is not an etag; leave it empty for any"
+    return "" if _ETAG.fullmatch(value) else "must be at most 128 visible ASCII characters"
+
+
+def sha256(value: str) -> str:
+    """Hex digest."""
+    return "" if is_sha256(value) else "must be 64 lowercase hexadecimal characters"
+
+
+def manifest_digest(value: str) -> str:
+    """`sha256:` and hex."""
+    if is_manifest_digest(value):
+        return ""
+    return "must be 'sha256:' and 64 lowercase hexadecimal characters"
+
+
+def any_digest(value: str) -> str:
+    """Digest of something outside, by whatever algorithm."""
+    if _DIGEST.fullmatch(value):
+        return ""
+    return "must be an algorithm, ':' and lowercase hexadecimal digits, e.g. sha256:9f86…"
+
+
+def uri_label(value: str) -> str:
+    """A URI, or a label that looks like a relative path. Kept as text; nothing here or elsewhere opens it."""
+    if len(value) > MAX_URI:
+        return f"is {len(value)} characters long; the limit is {MAX_URI}"
+    if _URI.fullmatch(value):
+        return ""
+    if "\\" in value or _CONTROL.search(value):
+        return "is no URI: it has a backslash or control character"
+    if _SCHEME.match(value) and "://" in value:
+        return "is no URI: escape what RFC 3986 does not allow with %XX"
+    return ""
+
+
+def media_type(value: str) -> str:
+    """`type/subtype`, perhaps with parameters."""
+    if len(value) <= 127 and _MEDIA_TYPE.fullmatch(value):
+        return ""
+    return "must be a media type such as application/octet-stream, at most 127 characters"
+
+
+def file_path(value: str) -> str:
+    """Path of a file in a version."""
+    try:
+        check_path(value)
+    except RegistryError as error:
+        return error.violations[0].description
+    return ""

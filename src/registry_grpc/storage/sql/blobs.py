@@ -1,0 +1,115 @@
+"""Bytes held, content-addressed inside a project."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, insert, or_, select, tuple_, update
+
+from registry_grpc.domain.artifacts import Blob, BlobState
+from registry_grpc.domain.digests import Digest
+from registry_grpc.storage.sql.tables import blob as table
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from datetime import datetime
+
+    from registry_grpc.storage.sql.session import Record, Session
+
+_AT_ONCE = 500
+
+_GET = select(table).where(table.c.uid == bindparam("uid"))
+_FIND = select(table).where(
+    table.c.project == bindparam("project"),
+    table.c.state == BlobState.LIVE,
+    tuple_(table.c.sha256, table.c.size_bytes).in_(bindparam("digests", expanding=True)),
+)
+# The words are spelled out as in the index `ux_blob_held`, or a planner would not know that it applies.
+_CLAIM = (
+    select(table)
+    .where(
+        table.c.project == bindparam("project"),
+        table.c.sha256 == bindparam("sha256"),
+        table.c.size_bytes == bindparam("size_bytes"),
+        table.c.state.in_([BlobState.LIVE, BlobState.CONDEMNED]),
+    )
+    .with_for_update(key_share=True)
+)
+_REVIVE = update(table).where(table.c.uid == bindparam("key")).values(state=BlobState.LIVE)
+_INSERT = insert(table)
+_EXTEND = update(table).where(
+    table.c.uid.in_(bindparam("uids", expanding=True)),
+    or_(table.c.lease_until.is_(None), table.c.lease_until < bindparam("until", type_=table.c.lease_until.type)),
+)
+
+
+class Blobs:
+    """Implements `ports.repositories.Blobs`."""
+
+    def __init__(self, session: Session) -> None:
+        """Reads and writes through `session`."""
+        self._session = session
+
+    def get(self, blob_uid: str) -> Blob | None:
+        """See the port."""
+        row = self._session.one(_GET, {"uid": blob_uid})
+        return _blob(row) if row else None
+
+    def find_live(self, project: str, digests: Collection[Digest]) -> Sequence[Blob]:
+        """See the port."""
+        wanted = [(digest.sha256, digest.size_bytes) for digest in digests]
+        found: list[Blob] = []
+        for start in range(0, len(wanted), _AT_ONCE):
+            values = {"project": project, "digests": wanted[start : start + _AT_ONCE]}
+            found += map(_blob, self._session.all(_FIND, values))
+        return found
+
+    def claim(self, project: str, digest: Digest) -> Blob | None:
+        """See the port."""
+        values = {"project": project, "sha256": digest.sha256, "size_bytes": digest.size_bytes}
+        row = self._session.lock(_CLAIM, values)
+        if row is None:
+            return None
+        held = _blob(row)
+        if held.state is BlobState.CONDEMNED:
+            self._session.change(_REVIVE, {"key": held.uid})
+        return replace(held, state=BlobState.LIVE)
+
+    def insert(self, blob: Blob) -> None:
+        """See the port."""
+        self._session.change(_INSERT, _values(blob))
+
+    def extend_lease(self, blob_uids: Collection[str], until: datetime) -> None:
+        """See the port."""
+        wanted = sorted(blob_uids)
+        for start in range(0, len(wanted), _AT_ONCE):
+            uids = wanted[start : start + _AT_ONCE]
+            self._session.change(_EXTEND, {"uids": uids, "until": until, "lease_until": until})
+
+
+def _blob(row: Record) -> Blob:
+    return Blob(
+        uid=row.uid,
+        project=row.project,
+        digest=Digest(row.sha256, row.size_bytes),
+        key=row.key,
+        block_digests=row.block_digests,
+        state=row.state,
+        create_time=row.create_time,
+        lease_until=row.lease_until,
+    )
+
+
+def _values(blob: Blob) -> dict[str, Any]:
+    return {
+        "uid": blob.uid,
+        "project": blob.project,
+        "sha256": blob.digest.sha256,
+        "size_bytes": blob.digest.size_bytes,
+        "key": blob.key,
+        "block_digests": blob.block_digests,
+        "state": blob.state,
+        "create_time": blob.create_time,
+        "lease_until": blob.lease_until,
+    }

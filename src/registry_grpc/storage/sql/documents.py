@@ -1,0 +1,66 @@
+"""Domain values as versioned JSON text: `[1, {…}]`, the number of the form first.
+
+Text and not jsonb, so that both engines keep the same bytes: jsonb refuses U+0000 and does not know NaN. Doubles and
+64-bit integers come back exactly; NaN and the infinities are written as the strings that pydantic reads back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import ConfigDict, TypeAdapter
+
+from registry_grpc.domain.artifacts import Artifact
+from registry_grpc.domain.metadata import Format, Metadata
+from registry_grpc.domain.pointers import Pointer
+from registry_grpc.domain.resources import Model, Project, StageDefinition, Version
+
+T = TypeVar("T")
+
+FORM = 1
+"""Number of the form below. A new form gets a new number and the code to read the old one."""
+
+
+class Codec(Generic[T]):
+    """Turns values of one type into text and back."""
+
+    def __init__(self, kind: Any) -> None:
+        """`kind` is the type, as in an annotation."""
+        config = ConfigDict(ser_json_inf_nan="strings")
+        self._adapter: TypeAdapter[tuple[int, T]] = TypeAdapter(tuple[Literal[1], kind], config=config)
+
+    def encode(self, value: T) -> str:
+        """The text to keep."""
+        return self._adapter.dump_json((FORM, value)).decode()
+
+    def decode(self, text: str) -> T:
+        """The value.
+
+        Raises: ValueError for a form this program does not know.
+        """
+        return self._adapter.validate_json(text)[1]
+
+
+LABELS: Codec[Mapping[str, str]] = Codec(Mapping[str, str])
+STAGES: Codec[tuple[StageDefinition, ...]] = Codec(tuple[StageDefinition, ...])
+METADATA: Codec[Metadata] = Codec(Metadata)
+FORMATS: Codec[tuple[Format, ...]] = Codec(tuple[Format, ...])
+ARTIFACT: Codec[Artifact] = Codec(Artifact)
+
+RESOURCES: dict[str, tuple[type, Codec[Any]]] = {
+    kind.__name__.lower(): (kind, Codec(kind)) for kind in (Project, Model, Version, Pointer, Artifact)
+}
+"""What an event may be about, by the name kept in `event.resource_type`."""
+
+
+def resource_type(resource: object) -> str:
+    """The name of a resource's type in the log.
+
+    Raises: TypeError for what is no resource.
+    """
+    name = type(resource).__name__.lower()
+    if name not in RESOURCES:
+        msg = f"{type(resource).__name__} is nothing an event can be about"
+        raise TypeError(msg)
+    return name

@@ -1,0 +1,167 @@
+"""Models."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Select, bindparam, select, update
+from sqlalchemy.dialects.postgresql import insert as insert_or_skip
+
+from registry_grpc.domain.errors import Reason, RegistryError
+from registry_grpc.domain.names import ModelName
+from registry_grpc.domain.resources import Model
+from registry_grpc.storage.sql.projects import require_project
+from registry_grpc.storage.sql.tables import model as table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from registry_grpc.storage.sql.session import Record, Session
+
+_NAMED = (table.c.project == bindparam("project")) & (table.c.id == bindparam("model"))
+_GET = select(table).where(_NAMED)
+_STATE = select(table.c.uid, table.c.delete_time).where(_NAMED)
+_LOCK = _GET.with_for_update(key_share=True)
+_INSERT = insert_or_skip(table).on_conflict_do_nothing()
+_UPDATE = update(table).where(table.c.uid == bindparam("key"))
+_NEXT_NUMBER = (
+    update(table)
+    .where(table.c.uid == bindparam("key"))
+    .values(last_version_number=table.c.last_version_number + 1)
+    .returning(table.c.last_version_number)
+)
+
+
+@cache
+def _list(*, from_start: bool, descending: bool, show_deleted: bool) -> Select[Any]:
+    order = table.c.id.desc() if descending else table.c.id
+    statement = select(table).where(table.c.project == bindparam("project"))
+    if not from_start:
+        after = bindparam("after")
+        statement = statement.where(table.c.id < after if descending else table.c.id > after)
+    if not show_deleted:
+        statement = statement.where(table.c.delete_time.is_(None))
+    return statement.order_by(order).limit(bindparam("limit"))
+
+
+class Models:
+    """Implements `ports.repositories.Models`."""
+
+    def __init__(self, session: Session) -> None:
+        """Reads and writes through `session`."""
+        self._session = session
+
+    def get(self, name: ModelName) -> Model:
+        """See the port."""
+        row = self._session.one(_GET, {"project": name.project, "model": name.model})
+        if row is None:
+            raise self._missing(name)
+        return _model(row)
+
+    def lock(self, name: ModelName) -> Model:
+        """See the port."""
+        row = self._session.lock(_LOCK, {"project": name.project, "model": name.model})
+        if row is None:
+            raise self._missing(name)
+        return _model(row)
+
+    def list(
+        self,
+        project: str,
+        *,
+        after: str,
+        limit: int,
+        descending: bool = False,
+        show_deleted: bool = False,
+    ) -> Sequence[Model]:
+        """See the port."""
+        statement = _list(from_start=not after, descending=descending, show_deleted=show_deleted)
+        rows = self._session.all(statement, {"project": project, "after": after, "limit": limit})
+        return [_model(row) for row in rows]
+
+    def insert(self, model: Model) -> None:
+        """See the port."""
+        values = {**_values(model), "last_version_number": 0}
+        if self._session.stamp(_INSERT, values) != 1:
+            raise self._taken(model.name)
+
+    def update(self, model: Model) -> None:
+        """See the port."""
+        self._session.replace(_UPDATE, {"key": model.uid, **_values(model)})
+
+    def next_version_number(self, model_uid: str) -> int:
+        """See the port."""
+        row = self._session.lock(_NEXT_NUMBER, {"key": model_uid})
+        if row is None:
+            msg = f"no model {model_uid} to number a version of"
+            raise LookupError(msg)
+        return int(row.last_version_number)
+
+    def _missing(self, name: ModelName) -> RegistryError:
+        require_project(self._session, name.project)
+        return model_not_found(name)
+
+    def _taken(self, name: ModelName) -> RegistryError:
+        row = self._session.one(_STATE, {"project": name.project, "model": name.model})
+        deleted = row is not None and row.delete_time is not None
+        todo = "undelete it or choose another id" if deleted else "choose another id"
+        return RegistryError(
+            Reason.RESOURCE_EXISTS,
+            f"{name} exists already{' and is deleted' if deleted else ''}; {todo}",
+            resource=name,
+            softDeleted="true" if deleted else None,
+        )
+
+
+def require_model(session: Session, name: ModelName) -> None:
+    """Raises: PROJECT_NOT_FOUND, MODEL_NOT_FOUND."""
+    if session.one(_STATE, {"project": name.project, "model": name.model}) is None:
+        require_project(session, name.project)
+        raise model_not_found(name)
+
+
+def model_not_found(name: ModelName) -> RegistryError:
+    """The error for an absent model."""
+    return RegistryError(
+        Reason.MODEL_NOT_FOUND,
+        f"{name} does not exist; list the models of projects/{name.project}, or create it",
+        resource=name,
+    )
+
+
+def _model(row: Record) -> Model:
+    return Model(
+        uid=row.uid,
+        name=ModelName(row.project, row.id),
+        display_name=row.display_name,
+        description=row.description,
+        owner=row.owner,
+        tags=row.tags,
+        annotations=row.annotations,
+        creator=row.creator,
+        create_time=row.create_time,
+        update_time=row.update_time,
+        delete_time=row.delete_time,
+        purge_time=row.purge_time,
+        revision=row.revision,
+    )
+
+
+def _values(model: Model) -> dict[str, Any]:
+    return {
+        "uid": model.uid,
+        "project": model.name.project,
+        "id": model.name.model,
+        "display_name": model.display_name,
+        "description": model.description,
+        "owner": model.owner,
+        "tags": model.tags,
+        "annotations": model.annotations,
+        "creator": model.creator,
+        "create_time": model.create_time,
+        "update_time": model.update_time,
+        "delete_time": model.delete_time,
+        "purge_time": model.purge_time,
+        "revision": model.revision,
+    }

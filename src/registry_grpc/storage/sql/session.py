@@ -1,0 +1,84 @@
+"""One transaction as the repositories see it: run a statement, and refuse writes where they must not be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+
+    from sqlalchemy import Connection, Executable
+
+Record = Any
+"""A row; its columns are its attributes."""
+
+
+class Session:
+    """A connection inside a transaction (or in autocommit, for reads). Used by one thread at a time."""
+
+    __slots__ = ("_clock", "_now", "advanced", "connection", "validate_only", "writable")
+
+    def __init__(
+        self,
+        connection: Connection,
+        clock: Callable[[Connection], datetime],
+        *,
+        writable: bool = False,
+        validate_only: bool = False,
+    ) -> None:
+        """`clock` reads the database's time and is asked at most once."""
+        self.connection = connection
+        self.writable = writable
+        self.validate_only = validate_only
+        self.advanced = False
+        self._clock = clock
+        self._now: datetime | None = None
+
+    @property
+    def now(self) -> datetime:
+        """The time of this transaction."""
+        if self._now is None:
+            self._now = self._clock(self.connection)
+        return self._now
+
+    def learn_now(self, now: datetime) -> None:
+        """Take the time from a statement that brought it along; an earlier answer stands."""
+        if self._now is None:
+            self._now = now
+
+    def one(self, statement: Executable, values: Mapping[str, Any] | None = None) -> Record | None:
+        """The first row, or None."""
+        return self.connection.execute(statement, values).first()
+
+    def all(self, statement: Executable, values: Mapping[str, Any] | None = None) -> Sequence[Record]:
+        """Every row."""
+        return self.connection.execute(statement, values).all()
+
+    def lock(self, statement: Executable, values: Mapping[str, Any]) -> Record | None:
+        """As `one`, for a statement that locks what it finds."""
+        self._require_write()
+        return self.connection.execute(statement, values).first()
+
+    def change(self, statement: Executable, values: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> int:
+        """Run a writing statement; returns the number of rows it touched."""
+        self._require_write()
+        return int(self.connection.execute(statement, values).rowcount)
+
+    def stamp(self, statement: Executable, values: Mapping[str, Any]) -> int:
+        """As `change`, for rows that carry a revision: only after `Unit.advance`."""
+        if self.writable and not self.advanced:
+            msg = "a row with a revision was written before Unit.advance"
+            raise RuntimeError(msg)
+        return self.change(statement, values)
+
+    def replace(self, statement: Executable, values: Mapping[str, Any]) -> None:
+        """As `stamp`, for exactly one row that is known to be there."""
+        if self.stamp(statement, values) != 1:
+            msg = f"no row to replace: {values.get('key')}"
+            raise LookupError(msg)
+
+    def _require_write(self) -> None:
+        if not self.writable:
+            msg = "a reader cannot lock or write; use Store.write"
+            raise RuntimeError(msg)

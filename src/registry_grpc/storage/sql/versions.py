@@ -1,0 +1,245 @@
+"""Versions, read with their aliases in one query."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Select, and_, bindparam, false, func, insert, select, tuple_, update
+
+from registry_grpc.domain.errors import Reason, RegistryError
+from registry_grpc.domain.names import ModelName, VersionName
+from registry_grpc.domain.pointers import PointerKind
+from registry_grpc.domain.resources import VersionState
+from registry_grpc.storage.sql.models import require_model
+from registry_grpc.storage.sql.tables import pointer, stage
+from registry_grpc.storage.sql.tables import stage_assignment as arrival
+from registry_grpc.storage.sql.tables import version as table
+from registry_grpc.storage.sql.version_rows import to_values, to_version
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from registry_grpc.domain.resources import Version
+    from registry_grpc.storage.sql.session import Session
+
+_FIND_AT_ONCE = 500
+
+_ALIASES = (
+    select(func.aggregate_strings(pointer.c.id, ","))
+    .where(pointer.c.version_uid == table.c.uid, pointer.c.kind == PointerKind.ALIAS)
+    .correlate(table)
+    .scalar_subquery()
+    .label("aliases")
+)
+_ALL = select(table, _ALIASES)
+_OF_MODEL = _ALL.where(table.c.model_uid == bindparam("model_uid"))
+_LIVE = table.c.delete_time.is_(None)
+_NEWEST = table.c.number.desc()
+
+_GET = _ALL.where(
+    table.c.project == bindparam("project"),
+    table.c.model == bindparam("model"),
+    table.c.number == bindparam("number"),
+)
+_FIND = _ALL.where(
+    tuple_(table.c.project, table.c.model, table.c.number).in_(bindparam("names", expanding=True)),
+)
+_NEWEST_READY = _OF_MODEL.where(_LIVE, table.c.state == VersionState.READY).order_by(_NEWEST).limit(1)
+_ARRIVAL = and_(arrival.c.version_uid == table.c.uid, arrival.c.stage == bindparam("in_stage"))
+_NEWEST_HOLDER = (
+    _OF_MODEL.join(arrival, _ARRIVAL, isouter=True)
+    .where(_LIVE, table.c.stage == bindparam("in_stage"))
+    .order_by(func.coalesce(arrival.c.revision, 0).desc(), func.coalesce(arrival.c.idx, 0).desc(), _NEWEST)
+    .limit(1)
+)
+_BY_DIGEST = (
+    _OF_MODEL.where(_LIVE, table.c.manifest_digest == bindparam("digest"), table.c.manifest_digest != "")
+    .order_by(_NEWEST)
+    .limit(1)
+)
+_EXPIRED = (
+    _ALL.where(_LIVE, table.c.state == VersionState.DRAFT, table.c.expire_time <= bindparam("now"))
+    .order_by(table.c.expire_time)
+    .limit(bindparam("limit"))
+)
+_LABEL_TAKEN = select(table.c.number).where(
+    table.c.model_uid == bindparam("model_uid"),
+    table.c.version_label == bindparam("label"),
+    table.c.uid != bindparam("uid"),
+)
+
+_HELD = and_(table.c.project == bindparam("project"), table.c.stage != "", _LIVE)
+_IN_USE = (
+    select(table.c.stage, func.min(table.c.model).label("model"))
+    .where(_HELD)
+    .group_by(table.c.stage)
+    .order_by(table.c.stage)
+)
+_HOLDER = (
+    select(table.c.number)
+    .where(_HELD, table.c.stage == bindparam("in_stage"), table.c.model == bindparam("in_model"))
+    .order_by(_NEWEST)
+    .limit(1)
+)
+_MULTIPLY_HELD = (
+    select(table.c.stage, table.c.model)
+    .where(_HELD)
+    .group_by(table.c.stage, table.c.model)
+    .having(func.count() > 1)
+    .order_by(table.c.stage, table.c.model)
+)
+_SET_EXCLUSIVE = update(table).where(
+    table.c.project == bindparam("in_project"), table.c.stage == bindparam("in_stage")
+)
+
+# Read when the row is written, which is after `advance`: no project can change its stages in between.
+_EXCLUSIVE = func.coalesce(
+    select(stage.c.exclusive)
+    .where(stage.c.project == bindparam("in_project"), stage.c.id == bindparam("in_stage"))
+    .scalar_subquery(),
+    false(),
+)
+_INSERT = insert(table).values(stage_exclusive=_EXCLUSIVE)
+_UPDATE = update(table).where(table.c.uid == bindparam("key")).values(stage_exclusive=_EXCLUSIVE)
+
+
+@cache
+def _list(
+    *, from_start: bool, descending: bool, show_deleted: bool, by_state: bool, by_stage: bool
+) -> Select[Any]:
+    statement = _OF_MODEL
+    if not from_start:
+        after = bindparam("after")
+        statement = statement.where(table.c.number < after if descending else table.c.number > after)
+    if not show_deleted:
+        statement = statement.where(_LIVE)
+    if by_state:
+        statement = statement.where(table.c.state.in_(bindparam("states", expanding=True)))
+    if by_stage:
+        statement = statement.where(table.c.stage == bindparam("in_stage"))
+    return statement.order_by(_NEWEST if descending else table.c.number).limit(bindparam("limit"))
+
+
+class Versions:
+    """Implements `ports.repositories.Versions`."""
+
+    def __init__(self, session: Session) -> None:
+        """Reads and writes through `session`."""
+        self._session = session
+
+    def get(self, name: VersionName) -> Version:
+        """See the port."""
+        row = self._session.one(_GET, {"project": name.project, "model": name.model, "number": name.number})
+        if row is None:
+            require_model(self._session, name.parent)
+            raise _version_not_found(name)
+        return to_version(row)
+
+    def find(self, names: Sequence[VersionName]) -> Sequence[Version]:
+        """See the port."""
+        wanted = [(name.project, name.model, name.number) for name in names]
+        found: list[Version] = []
+        for start in range(0, len(wanted), _FIND_AT_ONCE):
+            rows = self._session.all(_FIND, {"names": wanted[start : start + _FIND_AT_ONCE]})
+            found += map(to_version, rows)
+        return found
+
+    def list(
+        self,
+        model_uid: str,
+        *,
+        after: int,
+        limit: int,
+        descending: bool = True,
+        show_deleted: bool = False,
+        states: Collection[VersionState] = (),
+        stage: str = "",
+    ) -> Sequence[Version]:
+        """See the port."""
+        statement = _list(
+            from_start=not after,
+            descending=descending,
+            show_deleted=show_deleted,
+            by_state=bool(states),
+            by_stage=bool(stage),
+        )
+        values = {"model_uid": model_uid, "after": after, "limit": limit, "states": list(states), "in_stage": stage}
+        return [to_version(row) for row in self._session.all(statement, values)]
+
+    def insert(self, version: Version) -> None:
+        """See the port."""
+        self._require_free_label(version)
+        self._session.stamp(_INSERT, _written(version))
+
+    def update(self, version: Version) -> None:
+        """See the port."""
+        self._require_free_label(version)
+        self._session.replace(_UPDATE, {"key": version.uid, **_written(version)})
+
+    def newest_ready(self, model_uid: str) -> Version | None:
+        """See the port."""
+        row = self._session.one(_NEWEST_READY, {"model_uid": model_uid})
+        return to_version(row) if row else None
+
+    def newest_holder(self, model_uid: str, stage: str) -> Version | None:
+        """See the port."""
+        row = self._session.one(_NEWEST_HOLDER, {"model_uid": model_uid, "in_stage": stage})
+        return to_version(row) if row else None
+
+    def by_manifest_digest(self, model_uid: str, manifest_digest: str) -> Version | None:
+        """See the port."""
+        row = self._session.one(_BY_DIGEST, {"model_uid": model_uid, "digest": manifest_digest})
+        return to_version(row) if row else None
+
+    def stages_in_use(self, project: str) -> Sequence[tuple[str, VersionName]]:
+        """See the port."""
+        used = []
+        for row in self._session.all(_IN_USE, {"project": project}):
+            values = {"project": project, "in_stage": row.stage, "in_model": row.model}
+            holder = self._session.one(_HOLDER, values)
+            if holder is not None:
+                used.append((row.stage, VersionName(project, row.model, holder.number)))
+        return used
+
+    def multiply_held(self, project: str) -> Sequence[tuple[str, ModelName]]:
+        """See the port."""
+        rows = self._session.all(_MULTIPLY_HELD, {"project": project})
+        return [(row.stage, ModelName(project, row.model)) for row in rows]
+
+    def set_stage_exclusive(self, project: str, stage: str, *, exclusive: bool) -> None:
+        """See the port."""
+        values = {"in_project": project, "in_stage": stage, "stage_exclusive": exclusive}
+        self._session.change(_SET_EXCLUSIVE, values)
+
+    def expired_drafts(self, limit: int) -> Sequence[Version]:
+        """See the port."""
+        rows = self._session.all(_EXPIRED, {"now": self._session.now, "limit": limit})
+        return [to_version(row) for row in rows]
+
+    def _require_free_label(self, version: Version) -> None:
+        """Look before writing: the model is locked, and a broken constraint would end the transaction."""
+        if not version.version_label:
+            return
+        values = {"model_uid": version.model_uid, "label": version.version_label, "uid": version.uid}
+        row = self._session.one(_LABEL_TAKEN, values)
+        if row is not None:
+            holder = version.name.parent.version(row.number)
+            raise RegistryError(
+                Reason.RESOURCE_EXISTS,
+                f"{holder} has the label {version.version_label!r} already; choose another one",
+                resource=holder,
+                versionLabel=version.version_label,
+            )
+
+
+def _written(version: Version) -> dict[str, Any]:
+    return {**to_values(version), "in_project": version.name.project, "in_stage": version.stage}
+
+
+def _version_not_found(name: VersionName) -> RegistryError:
+    return RegistryError(
+        Reason.VERSION_NOT_FOUND,
+        f"{name} does not exist; list the versions of {name.parent}",
+        resource=name,
+    )

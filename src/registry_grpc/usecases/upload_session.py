@@ -1,0 +1,333 @@
+"""Writing the bytes of one upload: bytes first, row last.
+
+The steps U1 to U8 of `docs/architecture.md`. Every step may be repeated after a crash; a writer of an older epoch is
+refused at its next step. All methods block and run in the transfer pool; `store_part` may run twice at once for one
+session, the hashing inside it keeps the order of the parts.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import google_crc32c
+
+from registry_grpc.domain.artifacts import Blob, BlobState, UploadPart, UploadState
+from registry_grpc.domain.digests import Digest
+from registry_grpc.domain.errors import Reason, RegistryError
+from registry_grpc.ports.artifacts import MissingObjectError
+from registry_grpc.usecases.attach import locked_draft, put_files, require_file_etag, require_room
+from registry_grpc.usecases.uploads import (
+    CLOSED_STATES,
+    drop_stored_parts,
+    require_upload,
+    upload_closed,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import timedelta
+
+    from registry_grpc.domain.artifacts import Upload
+    from registry_grpc.domain.calls import Call
+    from registry_grpc.domain.names import UploadName
+    from registry_grpc.ports.artifacts import ArtifactStore, RunningDigest
+    from registry_grpc.ports.clock import Ids
+    from registry_grpc.ports.store import Store, Unit
+
+
+@dataclass(frozen=True, slots=True)
+class UploadWriter:
+    """Opens sessions."""
+
+    store: Store
+    artifacts: ArtifactStore
+    ids: Ids
+    new_digest: Callable[[], RunningDigest]
+    max_files: int
+    draft_retention: timedelta
+    upload_retention: timedelta
+
+    def open(self, name: UploadName) -> Upload | Session:
+        """Take the upload over: a session to write to, or the upload itself when it is COMMITTED.
+
+        Raises: UPLOAD_NOT_FOUND, UPLOAD_CLOSED, STORAGE_UNAVAILABLE.
+        """
+
+        def work(unit: Unit) -> tuple[Upload, Sequence[UploadPart]]:
+            before = require_upload(unit.uploads.lock(name), name)
+            if before.state is UploadState.COMMITTED:
+                return before, ()
+            if before.state in CLOSED_STATES:
+                raise upload_closed(before)
+            after = replace(before, epoch=before.epoch + 1, expire_time=unit.now + self.upload_retention)
+            unit.uploads.update(after)
+            return after, unit.uploads.parts(name)
+
+        upload, parts = self.store.write(work).get()
+        if upload.state is UploadState.COMMITTED:
+            return upload
+        if not upload.store_upload and upload.size_bytes > upload.part_bytes:
+            upload = self._begin(upload)
+        return Session(self, upload, parts)
+
+    def _begin(self, upload: Upload) -> Upload:
+        store_upload = self.artifacts.begin(upload.key, object_metadata(upload))
+
+        def work(unit: Unit) -> Upload:
+            after = replace(held_by(unit, upload), store_upload=store_upload)
+            unit.uploads.update(after)
+            return after
+
+        return self.store.write(work).get()
+
+
+def object_metadata(upload: Upload) -> dict[str, str]:
+    """What an object says of itself, so that a lost blob table can be rebuilt from the bucket."""
+    return {"upload": upload.name.upload, "project": upload.name.project}
+
+
+def held_by(unit: Unit, mine: Upload) -> Upload:
+    """The row of `mine`, locked, when this writer still holds it.
+
+    Raises: UPLOAD_SUPERSEDED, UPLOAD_CLOSED.
+    """
+    row = require_upload(unit.uploads.lock(mine.name), mine.name)
+    if row.state in CLOSED_STATES:
+        raise upload_closed(row)
+    if row.epoch != mine.epoch:
+        raise RegistryError(
+            Reason.UPLOAD_SUPERSEDED,
+            f"a newer WriteUpload call took {mine.name} over; only one may write",
+            persistedSize=row.persisted_size,
+        )
+    return row
+
+
+class Session:
+    """One writer of one upload. Parts are stored in any order and recorded in order."""
+
+    def __init__(self, writer: UploadWriter, upload: Upload, parts: Sequence[UploadPart]) -> None:
+        """Made by `UploadWriter.open`."""
+        self._writer = writer
+        self.upload = upload
+        self._parts = list(parts)
+        self._resumed = bool(parts)
+        self._digest = writer.new_digest()
+        self._turn = threading.Condition()
+        self._next_to_hash = len(parts) + 1
+
+    @property
+    def persisted_size(self) -> int:
+        """Bytes that are safe."""
+        return self.upload.persisted_size
+
+    @property
+    def next_part(self) -> int:
+        """Number of the part after those recorded."""
+        return len(self._parts) + 1
+
+    def store_part(
+        self,
+        number: int,
+        offset: int,
+        chunks: Sequence[bytes],
+        checksums: Sequence[int | None],
+        size_bytes: int,
+    ) -> UploadPart:
+        """Verify, hash and store one part; not yet recorded.
+
+        Raises: CHUNK_CHECKSUM, STORAGE_UNAVAILABLE, QUOTA_EXCEEDED, UPLOAD_CLOSED.
+        """
+        blocks = self._hash(number, offset, chunks, checksums)
+        try:
+            etag = self._writer.artifacts.put_part(
+                self.upload.key,
+                self.upload.store_upload,
+                number,
+                offset,
+                chunks,
+                size_bytes,
+            )
+        except MissingObjectError as error:
+            raise self._lost() from error
+        return UploadPart(number=number, size_bytes=size_bytes, etag=etag, block_digests=blocks)
+
+    def _hash(self, number: int, offset: int, chunks: Sequence[bytes], checksums: Sequence[int | None]) -> bytes:
+        self._check(offset, chunks, checksums)
+        with self._turn:
+            self._turn.wait_for(lambda: self._next_to_hash in {number, 0})
+            if self._next_to_hash == 0:
+                raise self._lost()
+            try:
+                blocks = self._digest.update(chunks)
+            except BaseException:
+                self._next_to_hash = 0
+                raise
+            else:
+                self._next_to_hash = number + 1
+            finally:
+                self._turn.notify_all()
+        return blocks
+
+    def _check(self, offset: int, chunks: Sequence[bytes], checksums: Sequence[int | None]) -> None:
+        for chunk, expected in zip(chunks, checksums, strict=True):
+            if expected is not None and google_crc32c.value(chunk) != expected:
+                with self._turn:
+                    # Parts behind this one must not wait for it.
+                    self._next_to_hash = 0
+                    self._turn.notify_all()
+                raise RegistryError(
+                    Reason.CHUNK_CHECKSUM,
+                    f"the chunk at byte {offset} does not have CRC32C {expected:08x}; "
+                    f"resume at {self.upload.persisted_size}",
+                    offset=offset,
+                    persistedSize=self.upload.persisted_size,
+                )
+            offset += len(chunk)
+
+    def record_part(self, part: UploadPart) -> int:
+        """Record a stored part, the one after those recorded; returns the persisted size.
+
+        Raises: UPLOAD_SUPERSEDED, UPLOAD_CLOSED, DATABASE_UNAVAILABLE.
+        """
+
+        def work(unit: Unit) -> Upload:
+            row = held_by(unit, self.upload)
+            unit.uploads.put_part(row.name, part)
+            after = replace(
+                row,
+                persisted_size=row.persisted_size + part.size_bytes,
+                expire_time=unit.now + self._writer.upload_retention,
+            )
+            unit.uploads.update(after)
+            return after
+
+        self.upload = self._writer.store.write(work).get()
+        self._parts.append(part)
+        return self.upload.persisted_size
+
+    def finish(
+        self,
+        call: Call[Upload],
+        digest: Digest,
+        tail: Sequence[bytes] = (),
+        checksums: Sequence[int | None] = (),
+    ) -> Upload:
+        """Verify, complete, and put the file into the version. `tail` is the whole of a file of one part.
+
+        Raises: DIGEST_MISMATCH, VERSION_IMMUTABLE, ETAG_MISMATCH, UPLOAD_SUPERSEDED, STORAGE_UNAVAILABLE, …
+        """
+        whole = not self.upload.store_upload
+        tail_blocks = self._hash(1, 0, tail, checksums) if whole and self.upload.size_bytes else b""
+        self._seal()
+        if not self._resumed:
+            self._require(digest, self._digest.hexdigest())
+        self._complete(tail if whole else None)
+        if self._resumed:
+            self._require(digest, self._read_back())
+        blocks = tail_blocks or b"".join(part.block_digests for part in self._parts)
+        return self._commit(call, digest, blocks)
+
+    def _seal(self) -> None:
+        def work(unit: Unit) -> Upload:
+            after = replace(held_by(unit, self.upload), state=UploadState.FINALIZING)
+            unit.uploads.update(after)
+            return after
+
+        self.upload = self._writer.store.write(work).get()
+
+    def _require(self, digest: Digest, actual: str) -> None:
+        if actual == digest.sha256:
+            return
+        self._fail(f"the bytes hash to {actual}, not to {digest.sha256}")
+        raise RegistryError(
+            Reason.DIGEST_MISMATCH,
+            f"the bytes of {self.upload.path!r} hash to {actual}, not to the declared {digest.sha256}; "
+            "read the file again and start a new upload",
+            expected=digest.sha256,
+            actual=actual,
+        )
+
+    def _complete(self, tail: Sequence[bytes] | None) -> None:
+        upload, artifacts = self.upload, self._writer.artifacts
+        try:
+            if tail is None:
+                artifacts.complete(upload.key, upload.store_upload, self._parts)
+            else:
+                artifacts.put(upload.key, tail, upload.size_bytes, object_metadata(upload))
+        except MissingObjectError as error:
+            raise self._lost() from error
+
+    def _read_back(self) -> str:
+        digest = self._writer.new_digest()
+        for chunk in self._writer.artifacts.read(self.upload.key, 0, self.upload.size_bytes):
+            digest.update([chunk])
+        return digest.hexdigest()
+
+    def _commit(self, call: Call[Upload], digest: Digest, block_digests: bytes) -> Upload:
+        blob_uid = self._writer.ids.uuid()
+
+        def work(unit: Unit) -> Upload:
+            version = locked_draft(unit, self.upload.version)
+            row = held_by(unit, self.upload)
+            require_room(unit, version, [row.path], self._writer.max_files, "path")
+            require_file_etag(unit, version, row.path, row.artifact_etag)
+            blob = unit.blobs.claim(row.name.project, digest)
+            mine = Blob(
+                uid=blob_uid,
+                project=row.name.project,
+                digest=digest,
+                key=row.key,
+                block_digests=block_digests,
+                state=BlobState.LIVE if blob is None else BlobState.DELETING,
+                create_time=unit.now,
+            )
+            revision = unit.advance(str(version.name))
+            # When another upload of the same bytes was faster, ours is kept as a row so that it gets deleted.
+            unit.blobs.insert(mine)
+            files = [(row.path, blob or mine, row.media_type)]
+            (artifact,) = put_files(unit, version, files, revision, self._writer.draft_retention)
+            after = replace(
+                row,
+                state=UploadState.COMMITTED,
+                persisted_size=row.size_bytes,
+                deduplicated=blob is not None,
+                artifact=artifact,
+            )
+            unit.uploads.update(after)
+            unit.uploads.delete_parts(row.name)
+            return after
+
+        try:
+            self.upload = self._writer.store.write(work, call).get()
+        except RegistryError as error:
+            if error.reason in {
+                Reason.VERSION_IMMUTABLE,
+                Reason.ETAG_MISMATCH,
+                Reason.INVALID_FIELD,
+            }:
+                self._fail(error.message)
+            raise
+        return self.upload
+
+    def _fail(self, why: str) -> None:
+        """End the upload for good: what was declared can no longer come true."""
+
+        def work(unit: Unit) -> Upload:
+            after = replace(held_by(unit, self.upload), state=UploadState.FAILED, failure=why)
+            unit.uploads.update(after)
+            unit.uploads.delete_parts(after.name)
+            return after
+
+        self.upload = self._writer.store.write(work).get()
+        drop_stored_parts(self._writer.artifacts, self.upload)
+        self._writer.artifacts.delete(self.upload.key)
+
+    def _lost(self) -> RegistryError:
+        return RegistryError(
+            Reason.UPLOAD_CLOSED,
+            f"the store no longer has the parts of {self.upload.name}; start a new upload",
+            state=self.upload.state.upper(),
+        )

@@ -1,0 +1,183 @@
+"""Uploads: start, look, cancel. Writing the bytes is in `upload_session.py`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from registry_grpc.domain.artifacts import Upload, UploadState, check_path, part_bytes_for
+from registry_grpc.domain.digests import Digest
+from registry_grpc.domain.errors import Reason, RegistryError
+from registry_grpc.domain.names import UploadName
+from registry_grpc.usecases.attach import (
+    DEFAULT_MEDIA_TYPE,
+    locked_draft,
+    put_files,
+    require_file_etag,
+    require_room,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from datetime import datetime, timedelta
+
+    from registry_grpc.domain.calls import Call, Committed
+    from registry_grpc.domain.names import VersionName
+    from registry_grpc.ports.artifacts import ArtifactStore
+    from registry_grpc.ports.clock import Ids
+    from registry_grpc.ports.store import Reader, Store, Unit
+
+CLOSED_STATES = frozenset({UploadState.FAILED, UploadState.CANCELLED, UploadState.EXPIRED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadRequest:
+    """What a caller declares when it starts an upload."""
+
+    version: VersionName
+    path: str
+    size_bytes: int
+    sha256: str = ""
+    media_type: str = ""
+    etag: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StartUpload:
+    """Opens an upload into a draft; commits at once when the project already holds the bytes."""
+
+    store: Store
+    ids: Ids
+    max_files: int
+    draft_retention: timedelta
+    upload_retention: timedelta
+
+    def __call__(self, call: Call[Upload], wanted: UploadRequest) -> Committed[Upload]:
+        """Raises: INVALID_FIELD, VERSION_NOT_FOUND, VERSION_IMMUTABLE, ETAG_MISMATCH, QUOTA_EXCEEDED."""
+        check_path(wanted.path)
+        name = UploadName(wanted.version.project, self.ids.uuid())
+        key = self.ids.object_key(wanted.version.project)
+
+        def work(unit: Unit) -> Upload:
+            version = locked_draft(unit, wanted.version)
+            require_room(unit, version, [wanted.path], self.max_files, "path")
+            require_file_etag(unit, version, wanted.path, wanted.etag)
+            upload = Upload(
+                name=name,
+                version=version.name,
+                version_uid=version.uid,
+                path=wanted.path,
+                size_bytes=wanted.size_bytes,
+                sha256=wanted.sha256,
+                media_type=wanted.media_type or DEFAULT_MEDIA_TYPE,
+                state=UploadState.ACTIVE,
+                epoch=0,
+                key=key,
+                store_upload="",
+                part_bytes=part_bytes_for(wanted.size_bytes),
+                persisted_size=0,
+                creator=call.principal.name,
+                create_time=unit.now,
+                expire_time=unit.now + self.upload_retention,
+                artifact_etag=wanted.etag,
+            )
+            digest = Digest(wanted.sha256, wanted.size_bytes)
+            blob = unit.blobs.claim(wanted.version.project, digest) if wanted.sha256 else None
+            if blob is not None:
+                revision = unit.advance(str(version.name))
+                files = [(upload.path, blob, upload.media_type)]
+                (artifact,) = put_files(unit, version, files, revision, self.draft_retention)
+                upload = replace(upload, state=UploadState.COMMITTED, deduplicated=True, artifact=artifact)
+            unit.uploads.insert(upload)
+            return upload
+
+        return self.store.write(work, call)
+
+
+def require_upload(upload: Upload | None, name: UploadName) -> Upload:
+    """Raises: UPLOAD_NOT_FOUND."""
+    if upload is None:
+        raise RegistryError(Reason.UPLOAD_NOT_FOUND, f"{name} does not exist", resource=name)
+    return upload
+
+
+@dataclass(frozen=True, slots=True)
+class GetUpload:
+    """One upload, with the offset to resume at."""
+
+    store: Store
+
+    def __call__(self, name: UploadName) -> Upload:
+        """Raises: UPLOAD_NOT_FOUND."""
+        return require_upload(self.store.read(lambda reader: reader.uploads.get(name)), name)
+
+
+@dataclass(frozen=True, slots=True)
+class ListUploads:
+    """Uploads of a version, oldest first."""
+
+    store: Store
+
+    def __call__(
+        self,
+        name: VersionName,
+        *,
+        states: Collection[UploadState],
+        after: tuple[datetime, str] | None,
+        limit: int,
+    ) -> Sequence[Upload]:
+        """A keyset page by (create_time, uuid).
+
+        Raises: VERSION_NOT_FOUND.
+        """
+
+        def work(reader: Reader) -> Sequence[Upload]:
+            version = reader.versions.get(name)
+            return reader.uploads.list(version.uid, states=states, after=after, limit=limit)
+
+        return self.store.read(work)
+
+
+@dataclass(frozen=True, slots=True)
+class CancelUpload:
+    """Cancels an upload and drops what it stored."""
+
+    store: Store
+    artifacts: ArtifactStore
+
+    def __call__(self, name: UploadName) -> Upload:
+        """The cancelled upload; one that had ended before is returned as it is, unless it was committed.
+
+        Raises: UPLOAD_NOT_FOUND, UPLOAD_CLOSED for one that is committed or being completed.
+        """
+
+        def work(unit: Unit) -> tuple[Upload, Upload]:
+            before = require_upload(unit.uploads.lock(name), name)
+            if before.state in CLOSED_STATES:
+                return before, before
+            if before.state is not UploadState.ACTIVE:
+                raise upload_closed(before)
+            after = replace(before, state=UploadState.CANCELLED, epoch=before.epoch + 1)
+            unit.uploads.update(after)
+            unit.uploads.delete_parts(name)
+            return before, after
+
+        before, after = self.store.write(work).get()
+        drop_stored_parts(self.artifacts, before)
+        return after
+
+
+def drop_stored_parts(artifacts: ArtifactStore, upload: Upload) -> None:
+    """Drop what the store keeps of an upload that ended without an object."""
+    if upload.store_upload:
+        artifacts.abort(upload.key, upload.store_upload)
+
+
+def upload_closed(upload: Upload) -> RegistryError:
+    """The error for an upload that takes no more bytes."""
+    why = f": {upload.failure}" if upload.failure else ""
+    return RegistryError(
+        Reason.UPLOAD_CLOSED,
+        f"{upload.name} is {upload.state.upper()}{why}; start a new upload",
+        state=upload.state.upper(),
+    )

@@ -1,0 +1,191 @@
+"""The change feed of one replica: polls the event log and keeps the projection current.
+
+Polling is the truth; own commits and hints only make it earlier. Revisions are dense and in commit order, so what was
+read up to a revision is complete up to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import heapq
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+from registry_grpc.domain.errors import RegistryError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from typing import Protocol, TypeVar
+
+    from registry_grpc.domain.events import Event
+    from registry_grpc.domain.pointers import Pointer
+    from registry_grpc.ports.store import Reader, Store
+    from registry_grpc.watch.projection import Projection
+
+    T = TypeVar("T")
+
+    class FeedObserver(Protocol):
+        """Told how the feed goes."""
+
+        def advanced(self, revision: int, lag_s: float) -> None:
+            """The feed is complete up to `revision`; it last heard from the database `lag_s` seconds ago."""
+
+        def failed(self, error: Exception) -> None:
+            """A poll failed; the feed tries again."""
+
+
+PAGE_EVENTS = 1000
+PAGE_POINTERS = 5000
+
+
+class ChangeFeed:
+    """Reads the event log in order. `start` once, on the event loop; `committed` from any thread."""
+
+    def __init__(
+        self,
+        store: Store,
+        projection: Projection[Any],
+        run: Callable[..., Awaitable[Any]],
+        observer: FeedObserver,
+        *,
+        poll_s: float = 0.2,
+        max_staleness_s: float = 2.0,
+    ) -> None:
+        """`run(fn, *args)` runs a blocking function in the control pool."""
+        self._store = store
+        self._projection = projection
+        self._run = run
+        self._observer = observer
+        self._poll_s = poll_s
+        self._max_staleness_s = max_staleness_s
+        self._lock = threading.Lock()
+        self._revision = 0
+        self._ahead: list[int] = []
+        """Own revisions above a gap that another replica's events still have to fill."""
+        self._heard = float("-inf")
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._wake = asyncio.Event()
+        self._moved = asyncio.Event()
+
+    @property
+    def revision(self) -> int:
+        """Everything up to this revision is in the projection."""
+        return self._revision
+
+    @property
+    def lag_s(self) -> float:
+        """Seconds since the database last answered."""
+        return time.monotonic() - self._heard
+
+    def is_fresh(self) -> bool:
+        """Whether the projection is at most `max_staleness_s` behind the database."""
+        return time.monotonic() - self._heard <= self._max_staleness_s
+
+    async def start(self) -> None:
+        """Load the snapshot and begin to follow.
+
+        Raises: DATABASE_UNAVAILABLE.
+        """
+        self._loop = asyncio.get_running_loop()
+        began = time.monotonic()
+        revision, pointers = await self._run(self._store.read, self._snapshot, snapshot=True)
+        self._projection.load(pointers, revision)
+        with self._lock:
+            self._reach(revision)
+        self._heard = began
+        self._task = asyncio.create_task(self._follow(), name="change-feed")
+
+    async def stop(self) -> None:
+        """Stop following."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    def committed(self, revision: int, events: tuple[Event, ...]) -> None:
+        """Take this process's own commit at once: whoever reads here next sees it."""
+        self._projection.apply(events)
+        with self._lock:
+            heapq.heappush(self._ahead, revision)
+            self._reach(self._revision)
+            gap = bool(self._ahead)
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._signal, gap)
+
+    async def wait_for(self, revision: int, timeout_s: float) -> bool:
+        """Whether the projection reached `revision` within the time."""
+        deadline = time.monotonic() + timeout_s
+        while self._revision < revision:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            self._wake.set()
+            moved = self._moved
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(moved.wait(), left)
+        return True
+
+    @staticmethod
+    def _snapshot(reader: Reader) -> tuple[int, list[Pointer]]:
+        revision = reader.feed.head()
+        pointers: list[Pointer] = []
+        after = ("", "", "")
+        while True:
+            page = reader.pointers.snapshot(after=after, limit=PAGE_POINTERS)
+            pointers.extend(page)
+            if len(page) < PAGE_POINTERS:
+                return revision, pointers
+            last = page[-1]
+            after = (last.model_uid, str(last.kind), last.id)
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                more = await self._poll()
+            except RegistryError as error:
+                self._observer.failed(error)
+                more = False
+            except Exception as error:  # noqa: BLE001 - the feed must outlive any fault; it is reported
+                self._observer.failed(error)
+                more = False
+            if not more:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), self._poll_s)
+            self._wake.clear()
+
+    async def _poll(self) -> bool:
+        """Read once; whether there is more to read at once."""
+        began = time.monotonic()
+        head, events = await self._run(self._store.read, self._page(self._revision))
+        self._projection.apply(events)
+        with self._lock:
+            # The head was read before the events: all events up to it are among them, unless the page was full.
+            full = len(events) >= PAGE_EVENTS
+            self._reach(events[-1].revision if full else max(head, events[-1].revision if events else 0))
+        self._heard = began
+        self._signal(gap=False)
+        self._observer.advanced(self._revision, time.monotonic() - began)
+        return full
+
+    @staticmethod
+    def _page(after: int) -> Callable[[Reader], tuple[int, list[Event]]]:
+        def work(reader: Reader) -> tuple[int, list[Event]]:
+            head = reader.feed.head()
+            return head, list(reader.feed.after(after, PAGE_EVENTS)) if head > after else []
+
+        return work
+
+    def _reach(self, revision: int) -> None:
+        """Move up to `revision` and through own commits that follow it without a gap. Called with the lock held."""
+        self._revision = max(self._revision, revision)
+        while self._ahead and self._ahead[0] <= self._revision + 1:
+            self._revision = max(self._revision, heapq.heappop(self._ahead))
+
+    def _signal(self, gap: bool) -> None:  # noqa: FBT001 - handed to call_soon_threadsafe
+        if gap:
+            self._wake.set()
+        moved, self._moved = self._moved, asyncio.Event()
+        moved.set()

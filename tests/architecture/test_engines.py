@@ -1,0 +1,44 @@
+import io
+
+import psycopg
+
+from tests.kit import engines
+
+
+def test_each_test_gets_an_empty_database_of_its_own(postgres_url):
+    with psycopg.connect(postgres_url.replace("+psycopg", "")) as connection:
+        tables = connection.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
+        assert tables.fetchone() == (0,)
+
+
+def test_each_test_gets_an_empty_bucket_of_its_own_whose_leftovers_are_removed(minio_bucket):
+    client = minio_bucket.client()
+    assert list(client.list_objects(bucket_name=minio_bucket.name)) == []
+    client.put_object(
+        bucket_name=minio_bucket.name,
+        object_name="left/over",
+        data=io.BytesIO(b"x"),
+        length=1,
+    )
+
+
+def test_a_killed_postgres_comes_back_with_what_was_committed():
+    with engines.private_postgres() as server:
+        with psycopg.connect(server.url) as connection:
+            assert connection.execute("SHOW fsync").fetchone() == ("on",)
+            connection.execute("CREATE TABLE kept AS SELECT 42 AS number")
+        server.kill()
+        assert not server.is_running()
+        server.start()
+        with psycopg.connect(server.url) as connection:
+            assert connection.execute("SELECT number FROM kept").fetchone() == (42,)
+
+
+def test_a_killed_minio_comes_back_with_what_was_stored():
+    with engines.private_minio() as server:
+        bucket = engines.Bucket(server.endpoint, server.access_key, server.secret_key, "kept")
+        bucket.client().make_bucket(bucket_name="kept")
+        server.kill()
+        assert not server.is_running()
+        server.start()
+        assert bucket.client().bucket_exists(bucket_name="kept")

@@ -1,0 +1,29 @@
+"""Fixtures that every room's tests may ask for."""
+
+import pytest
+
+from tests.kit import engines
+
+
+@pytest.fixture(scope="session")
+def service_environment():
+    """The MREG_TEST_… variables of running engines; the test fails when they cannot be started."""
+    return engines.service_environment()
+
+
+@pytest.fixture
+def postgres_url(service_environment):
+    """The SQLAlchemy address of an empty PostgreSQL database of the test's own."""
+    with engines.fresh_database(service_environment["MREG_TEST_POSTGRES_URL"]) as url:
+        yield url
+
+
+@pytest.fixture
+def minio_bucket(service_environment):
+    """An empty S3 bucket of the test's own, with endpoint and keys."""
+    with engines.fresh_bucket(
+        service_environment["MREG_TEST_MINIO_ENDPOINT"],
+        service_environment["MREG_TEST_MINIO_ACCESS_KEY"],
+        service_environment["MREG_TEST_MINIO_SECRET_KEY"],
+    ) as bucket:
+        yield bucket

@@ -1,0 +1,1 @@
+"""What tests share: builders and real engines. No assertions about behaviour live here."""
