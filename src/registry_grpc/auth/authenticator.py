@@ -37,9 +37,7 @@ class _Entry(NamedTuple):
     until: float
 
 
-def store_lookup(
-    store: Store, run: Callable[..., Awaitable[tuple[Token | None, datetime]]]
-) -> Lookup:
+def store_lookup(store: Store, run: Callable[..., Awaitable[tuple[Token | None, datetime]]]) -> Lookup:
     """Looks tokens up in the store, in the pool that `run` runs functions in."""
 
     def read(token_id: str) -> tuple[Token | None, datetime]:
@@ -57,9 +55,7 @@ class Authenticator:
     Concurrency: event loop only. A token that was revoked may go on for `CACHE_TTL_S`; one that expires may not.
     """
 
-    def __init__(
-        self, lookup: Lookup, metrics: Metrics, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, lookup: Lookup, metrics: Metrics, clock: Callable[[], float] = time.monotonic) -> None:
         self._lookup = lookup
         self._metrics = metrics
         self._clock = clock
@@ -122,9 +118,7 @@ def authorization_of(metadata: Iterable[tuple[str, str | bytes]]) -> list[str]:
 
 def _only(values: list[str]) -> str:
     if not values:
-        raise RegistryError(
-            Reason.TOKEN_MISSING, "send `authorization: Bearer <token>`, e.g. from MREG_TOKEN_FILE"
-        )
+        raise RegistryError(Reason.TOKEN_MISSING, "send `authorization: Bearer <token>`, e.g. from MREG_TOKEN_FILE")
     if len(values) > 1:
         raise RegistryError(Reason.TOKEN_INVALID, "send exactly one `authorization` header")
     if len(values[0]) > MAX_HEADER_BYTES:

@@ -15,31 +15,28 @@ FILE_NAME = "admin.token"
 
 
 def ensure_admin_token(store: Store, data_dir: Path) -> Path | None:
-    """Make the admin token unless the registry has a token already: the file it is in, or None when nothing was made.
+    """Make the admin token unless the registry has a token: the file it is in, or None when nothing was made.
 
-    The plain text stands only in that file, 0600, and is written before the token counts: a crash between leaves
-    a file that opens nothing, which the next start replaces. Several processes may call this at once.
+    The plain text stands only in that file, and is on disk before the token counts: a crash between leaves a file
+    that opens nothing, which the next start replaces. Replicas may call this at once; one of them makes the token.
     """
     if store.read(lambda reader: bool(reader.tokens.list())):
         return None
     text = token_text(secrets.token_bytes(9), secrets.token_bytes(32))
     path = data_dir / FILE_NAME
-    waiting = data_dir / f".{FILE_NAME}.{os.getpid()}.{text.id}"
-    _write_secret(waiting, str(text))
-    try:
-        if not _insert_first(store, text):
-            return None
-        waiting.replace(path)
-    finally:
-        waiting.unlink(missing_ok=True)
-    return path
+    path.unlink(missing_ok=True)
+    _write_secret(path, str(text))
+    if _insert_first(store, text):
+        return path
+    path.unlink(missing_ok=True)
+    return None
 
 
 def _insert_first(store: Store, text: TokenText) -> bool:
     """Whether this token became the first."""
 
     def work(unit: Unit) -> bool:
-        # The revision lock makes racing processes line up here, so that only one sees no token.
+        # Racing replicas line up at this row, so that only one of them sees no token.
         unit.projects.lock("default")
         if unit.tokens.list():
             return False

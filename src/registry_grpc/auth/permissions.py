@@ -63,9 +63,7 @@ _TABLE: dict[str, dict[str, str]] = {
     "grpc.reflection.v1.ServerReflection": {"ServerReflectionInfo": "server.reflect"},
 }
 PERMISSIONS: Mapping[str, str] = {
-    f"/{service}/{method}": permission
-    for service, methods in _TABLE.items()
-    for method, permission in methods.items()
+    f"/{service}/{method}": permission for service, methods in _TABLE.items() for method, permission in methods.items()
 }
 """Full method path to the permission it needs."""
 
@@ -81,6 +79,4 @@ def check_table(methods: Iterable[str], table: Mapping[str, str] = PERMISSIONS) 
     """
     missing = sorted(set(methods) - set(table))
     if missing:
-        raise MissingPermissionError(
-            f"no permission is set in auth/permissions.py for: {', '.join(missing)}"
-        )
+        raise MissingPermissionError(f"no permission is set in auth/permissions.py for: {', '.join(missing)}")

@@ -18,9 +18,7 @@ FLUSH_AT_LINES = 256
 class AccessLog:
     """Lines of calls to one stream. Used from the event loop only; `flush` before the loop ends."""
 
-    def __init__(
-        self, stream: TextIO, *, json: bool, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, stream: TextIO, *, json: bool, clock: Callable[[], float] = time.time) -> None:
         self._stream = stream
         self._line = _json_line if json else _console_line
         self._clock = clock
@@ -29,7 +27,7 @@ class AccessLog:
         self._stamp = ""
         self._timer: asyncio.TimerHandle | None = None
 
-    def write(  # noqa: PLR0913 - the columns of the line
+    def write(
         self,
         method: str,
         code: str,
@@ -45,9 +43,7 @@ class AccessLog:
             self._second = second
             self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
         stamp = f"{self._stamp}.{int((now - second) * 1000):03d}Z"
-        self._lines.append(
-            self._line(stamp, method, code, principal, request_id, seconds * 1000, reason)
-        )
+        self._lines.append(self._line(stamp, method, code, principal, request_id, seconds * 1000, reason))
         if len(self._lines) >= FLUSH_AT_LINES:
             self.flush()
         elif self._timer is None:
@@ -68,9 +64,7 @@ class AccessLog:
             return
 
 
-def _json_line(  # noqa: PLR0913, PLR0917 - the columns of the line
-    stamp: str, method: str, code: str, principal: str, request_id: str, ms: float, reason: str
-) -> str:
+def _json_line(stamp: str, method: str, code: str, principal: str, request_id: str, ms: float, reason: str) -> str:
     tail = f',"reason":{quoted(reason)}' if reason else ""
     return (
         f'{{"timestamp":"{stamp}","level":"info","event":"call","method":{quoted(method)},'
@@ -79,9 +73,7 @@ def _json_line(  # noqa: PLR0913, PLR0917 - the columns of the line
     )
 
 
-def _console_line(  # noqa: PLR0913, PLR0917 - the columns of the line
-    stamp: str, method: str, code: str, principal: str, request_id: str, ms: float, reason: str
-) -> str:
+def _console_line(stamp: str, method: str, code: str, principal: str, request_id: str, ms: float, reason: str) -> str:
     names = f"{quoted(method)[1:-1]} {code} {reason}".rstrip()
     who = quoted(principal)[1:-1]
     return f"{stamp} {names} {ms:.1f} ms  {who} {quoted(request_id)[1:-1]}\n"

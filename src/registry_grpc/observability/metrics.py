@@ -19,7 +19,7 @@ UPLOAD_OUTCOMES = (
     *("quota", "expired", "integrity_error", "storage_error", "internal"),
 )
 AUTH_FAILURES = ("missing", "invalid", "expired", "revoked")
-STORAGE_OPERATIONS = ("put", "part", "complete", "get", "head", "delete", "list")
+STORAGE_OPERATIONS = ("put", "begin", "part", "complete", "abort", "get", "head", "delete", "ping")
 _UPLOAD_SECONDS = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0)
 _THROUGHPUT = (1e6, 5e6, 1e7, 2.5e7, 5e7, 1e8, 2.5e8, 5e8, 1e9)
 _STORAGE_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -49,9 +49,7 @@ class _Maker:
             multiprocess_mode=mode,  # type: ignore[arg-type]
         )
 
-    def histogram(
-        self, name: str, text: str, buckets: Sequence[float], *labels: str
-    ) -> Histogram:
+    def histogram(self, name: str, text: str, buckets: Sequence[float], *labels: str) -> Histogram:
         return Histogram(name, text, labels, registry=self._registry, buckets=buckets)
 
 
@@ -74,18 +72,10 @@ class Metrics:
             self.uploads_finished.labels(outcome)
 
     def _uploads(self, make: _Maker) -> None:
-        self.uploads_in_progress = make.gauge(
-            "registry_uploads_in_progress", "Upload streams open now."
-        )
-        self.uploads_finished = make.counter(
-            "registry_uploads_finished", "Uploads that ended, by outcome.", "outcome"
-        )
-        self.upload_bytes = make.counter(
-            "registry_upload_bytes", "Bytes received in uploads.", "path"
-        )
-        self.download_bytes = make.counter(
-            "registry_download_bytes", "Bytes sent in downloads.", "path"
-        )
+        self.uploads_in_progress = make.gauge("registry_uploads_in_progress", "Upload streams open now.")
+        self.uploads_finished = make.counter("registry_uploads_finished", "Uploads that ended, by outcome.", "outcome")
+        self.upload_bytes = make.counter("registry_upload_bytes", "Bytes received in uploads.", "path")
+        self.download_bytes = make.counter("registry_download_bytes", "Bytes sent in downloads.", "path")
         self.upload_seconds = make.histogram(
             "registry_upload_seconds",
             "Seconds of an upload stream that ended in a commit.",
@@ -118,9 +108,7 @@ class Metrics:
             "op",
         )
         # Computed by the one leader from SQL: only the newest value means anything.
-        self.storage_bytes = make.gauge(
-            "registry_storage_bytes", "Bytes stored, by state.", "state", mode="mostrecent"
-        )
+        self.storage_bytes = make.gauge("registry_storage_bytes", "Bytes stored, by state.", "state", mode="mostrecent")
         self.storage_objects = make.gauge(
             "registry_storage_objects", "Objects stored, by state.", "state", mode="mostrecent"
         )
@@ -174,6 +162,4 @@ class Metrics:
             "How late the event loop last ran a timer.",
             mode="livemax",
         )
-        self.build_info = make.gauge(
-            "registry_build_info", "1, labelled with the version.", "version", mode="livemax"
-        )
+        self.build_info = make.gauge("registry_build_info", "1, labelled with the version.", "version", mode="livemax")

@@ -23,8 +23,7 @@ TYPES = {
     (True, True): "bidi_stream",
 }
 CODE_NAMES = {
-    code: "OK" if code is grpc.StatusCode.OK else code.name.title().replace("_", "")
-    for code in grpc.StatusCode
+    code: "OK" if code is grpc.StatusCode.OK else code.name.title().replace("_", "") for code in grpc.StatusCode
 }
 """As go-grpc writes them: `InvalidArgument`."""
 
@@ -62,9 +61,7 @@ class RpcMetrics:
             LABELS,
             registry=registry,
         )
-        self._sent = Counter(
-            "grpc_server_msg_sent", "Messages sent to clients.", LABELS, registry=registry
-        )
+        self._sent = Counter("grpc_server_msg_sent", "Messages sent to clients.", LABELS, registry=registry)
         self._seconds = Histogram(
             "grpc_server_handling_seconds",
             "Seconds from the arrival of a call to its end.",
@@ -80,17 +77,13 @@ class RpcMetrics:
             registry=registry,
         )
 
-    def method(
-        self, service: str, method: str, *, client_streams: bool, server_streams: bool
-    ) -> MethodMetrics:
+    def method(self, service: str, method: str, *, client_streams: bool, server_streams: bool) -> MethodMetrics:
         """The children of a method, all at 0 with the first call, so that rates have a beginning."""
         kind = TYPES[client_streams, server_streams]
         labels = (kind, service, method)
         return MethodMetrics(
             started=self._started.labels(*labels),
-            handled={
-                code: self._handled.labels(*labels, name) for code, name in CODE_NAMES.items()
-            },
+            handled={code: self._handled.labels(*labels, name) for code, name in CODE_NAMES.items()},
             received=self._received.labels(*labels),
             sent=self._sent.labels(*labels),
             seconds=self._seconds.labels(*labels),

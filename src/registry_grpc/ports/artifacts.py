@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import timedelta
 
     from registry_grpc.domain.artifacts import UploadPart
@@ -99,7 +99,7 @@ class ArtifactStore(Protocol):
 class RunningDigest(Protocol):
     """SHA-256 of bytes as they come, whole and by blocks of `domain.artifacts.BLOCK_BYTES`."""
 
-    def update(self, chunks: Sequence[bytes]) -> bytes:
+    def update(self, chunks: Iterable[bytes]) -> bytes:
         """Take the next bytes; returns the digests of the blocks among them, 32 bytes each.
 
         A call begins at a block boundary; what is left at its end is a block of its own (the last part of a file).

@@ -11,5 +11,5 @@ class Ids(Protocol):
     def uuid(self) -> str:
         """A random UUID (version 4), lowercase with hyphens."""
 
-    def object_key(self, project: str) -> str:
+    def object_key(self) -> str:
         """A new random key for the artifact store, never returned before."""

@@ -9,16 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
-    from registry_grpc.domain.artifacts import (
-        Artifact,
-        Blob,
-        Upload,
-        UploadPart,
-        UploadState,
-    )
+    from registry_grpc.domain.artifacts import Artifact, Blob, BlobState, Upload, UploadPart, UploadState
     from registry_grpc.domain.digests import Digest
     from registry_grpc.domain.events import Event
     from registry_grpc.domain.identity import Token
@@ -205,6 +199,9 @@ class Artifacts(Protocol):
         form of one of `paths`, whatever the case or Unicode form. Must use an index (a column with the folded path).
         """
 
+    def logical_bytes(self) -> int:
+        """Sum of the sizes of all files of all versions: what would be stored without deduplication."""
+
     def put(self, artifact: Artifact) -> None:
         """Insert, or replace the file at the same path. The model is locked."""
 
@@ -217,6 +214,9 @@ class Blobs(Protocol):
 
     def find_live(self, project: str, digests: Collection[Digest]) -> Sequence[Blob]:
         """LIVE blobs of the project with one of these digests; the size counts."""
+
+    def totals(self) -> Mapping[BlobState, tuple[int, int]]:
+        """For each state that occurs, how many blobs are in it and the sum of their sizes in bytes."""
 
     def claim(self, project: str, digest: Digest) -> Blob | None:
         """The blob to reference, locked: LIVE as it is, CONDEMNED made LIVE again; None when it must be uploaded."""

@@ -120,15 +120,11 @@ def _fitted(error: RegistryError, request_id: str) -> Status:
 
 def trailer_bytes(status: Status) -> int:
     """Size on the wire: the details, and the text once more with what is not ASCII percent-encoded."""
-    text = sum(
-        1 if " " <= char <= "~" else 3 * len(char.encode()) for char in status.message
-    )
+    text = sum(1 if " " <= char <= "~" else 3 * len(char.encode()) for char in status.message)
     return status.ByteSize() + text
 
 
-def _status(
-    error: RegistryError, violations: Iterable[Violation], request_id: str
-) -> Status:
+def _status(error: RegistryError, violations: Iterable[Violation], request_id: str) -> Status:
     code = CODE_OF[error.reason]
     details: list[Message] = [_error_info(error, _MAX_FACT_CHARS)]
     kept = [
@@ -147,30 +143,22 @@ def _status(
     return _packed(code, cut(error.message, _MAX_MESSAGE_CHARS), details)
 
 
-def _violations(
-    error: RegistryError, code: grpc.StatusCode, kept: list[tuple[str, str]]
-) -> Iterable[Message]:
+def _violations(error: RegistryError, code: grpc.StatusCode, kept: list[tuple[str, str]]) -> Iterable[Message]:
     if error.reason is Reason.QUOTA_EXCEEDED:
         kept = kept or [("quota", cut(error.message, _MAX_DESCRIPTION_CHARS))]
         yield details_pb2.QuotaFailure(
-            violations=[
-                details_pb2.QuotaFailure.Violation(subject=subject, description=text)
-                for subject, text in kept
-            ]
+            violations=[details_pb2.QuotaFailure.Violation(subject=subject, description=text) for subject, text in kept]
         )
     elif kept and code is grpc.StatusCode.INVALID_ARGUMENT:
         yield details_pb2.BadRequest(
             field_violations=[
-                details_pb2.BadRequest.FieldViolation(field=subject, description=text)
-                for subject, text in kept
+                details_pb2.BadRequest.FieldViolation(field=subject, description=text) for subject, text in kept
             ]
         )
     elif kept and code is grpc.StatusCode.FAILED_PRECONDITION:
         yield details_pb2.PreconditionFailure(
             violations=[
-                details_pb2.PreconditionFailure.Violation(
-                    type=error.reason.value, subject=subject, description=text
-                )
+                details_pb2.PreconditionFailure.Violation(type=error.reason.value, subject=subject, description=text)
                 for subject, text in kept
             ]
         )

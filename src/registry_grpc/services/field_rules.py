@@ -138,7 +138,4 @@ ONEOFS = {("ResolveRequest", "selector"), ("ParameterValue", "kind")}
 IDENTITY_IN = {"update_mask"}
 """A request with one of these fields names the resource in it by `name`."""
 COUNTS |= {f"{kind}.tags": MAX_TAGS for kind in ("Project", "Model", "ModelVersion")}
-COUNTS |= {
-    f"{kind}.annotations": MAX_ANNOTATIONS
-    for kind in ("Project", "Model", "ModelVersion")
-}
+COUNTS |= {f"{kind}.annotations": MAX_ANNOTATIONS for kind in ("Project", "Model", "ModelVersion")}

@@ -25,14 +25,13 @@ _ETAG = re.compile(r"[\x21-\x7e]{1,128}")
 _URI_CHARS = r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})"
 _URI = re.compile(rf"[A-Za-z][A-Za-z0-9+.-]*:{_URI_CHARS}+")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
-_TOKEN = r"[A-Za-z0-9!#$&^_.+-]+"
-_MEDIA_TYPE = re.compile(
-    rf"{_TOKEN}/{_TOKEN}(?: ?; ?{_TOKEN}=(?:{_TOKEN}|\"[\x20\x21\x23-\x5b\x5d-\x7e]*\"))*"
-)
+_WORD = r"[A-Za-z0-9!#$&^_.+-]+"
+_MEDIA_TYPE = re.compile(rf"{_WORD}/{_WORD}(?: ?; ?{_WORD}=(?:{_WORD}|\"[\x20\x21\x23-\x5b\x5d-\x7e]*\"))*")
 _DIGEST = re.compile(r"[a-z][a-z0-9._+-]{0,31}:[0-9a-f]{1,256}")
 ID_GRAMMAR = "1 to 63 of a-z 0-9 . _ -, beginning and ending with a letter or digit"
 POINTER_GRAMMAR = "1 to 63 of a-z 0-9 . _ -, beginning with a letter and ending with a letter or digit"
 MAX_URI = 2048
+MAX_MEDIA_TYPE = 127
 
 
 def line(max_chars: int) -> Rule:
@@ -128,7 +127,7 @@ def uri_label(value: str) -> str:
 
 def media_type(value: str) -> str:
     """`type/subtype`, perhaps with parameters."""
-    if len(value) <= 127 and _MEDIA_TYPE.fullmatch(value):
+    if len(value) <= MAX_MEDIA_TYPE and _MEDIA_TYPE.fullmatch(value):
         return ""
     return "must be a media type such as application/octet-stream, at most 127 characters"
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from google.api import field_behavior_pb2, resource_pb2
 from google.protobuf.descriptor import FieldDescriptor
 
 from registry_grpc.domain.errors import (
@@ -17,13 +16,13 @@ from registry_grpc.domain.errors import (
     Violation,
     invalid_fields,
 )
-from registry_grpc.services import field_rules
+from registry_grpc.services import behaviours, field_rules
+from registry_grpc.services.behaviours import Descriptor, Field
 from registry_grpc.services.codec.times import duration_fault, time_fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from google.protobuf.descriptor import Descriptor
     from google.protobuf.message import Message
 
     Faults = list[Violation]
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     """Looks at a value that is present; gets the path of the message around it, with a dot at its end."""
 
 MAX_FAULTS = 20
+_MAX_SHOWN = 100
 _STRING = FieldDescriptor.CPPTYPE_STRING
 _MESSAGE = FieldDescriptor.CPPTYPE_MESSAGE
 _ENUM = FieldDescriptor.CPPTYPE_ENUM
@@ -79,29 +79,21 @@ class Validator:
 
     def __init__(self, descriptor: Descriptor, *, identified: bool) -> None:
         """With `identified` the message must carry the `name` of the resource it is."""
-        updates = any(
-            field.name in field_rules.IDENTITY_IN for field in descriptor.fields
-        )
+        updates = any(field.name in field_rules.IDENTITY_IN for field in descriptor.fields)
         self._visits: dict[int, Visit] = {}
         self._required: list[tuple[int, str]] = []
         self._oneofs = [
-            oneof.name
-            for oneof in descriptor.oneofs
-            if (descriptor.name, oneof.name) in field_rules.ONEOFS
+            oneof.name for oneof in descriptor.oneofs if (descriptor.name, oneof.name) in field_rules.ONEOFS
         ]
         for field in descriptor.fields:
-            behaviours = field.GetOptions().Extensions[
-                field_behavior_pb2.field_behavior
-            ]
-            if field_behavior_pb2.OUTPUT_ONLY in behaviours:
+            given = behaviours.behaviours_of(field)
+            if behaviours.OUTPUT_ONLY in given:
                 continue
-            identifier = field_behavior_pb2.IDENTIFIER in behaviours
+            identifier = behaviours.IDENTIFIER in given
             if identifier and not identified:
                 continue
             self._visits[field.number] = _visit(field, identified=updates)
-            if identifier or (
-                field_behavior_pb2.REQUIRED in behaviours and _can_be_missing(field)
-            ):
+            if identifier or (behaviours.REQUIRED in given and _can_be_missing(field)):
                 self._required.append((field.number, field.name))
 
     def collect(self, message: Message, path: str, faults: Faults) -> None:
@@ -130,26 +122,24 @@ def validator_for(descriptor: Descriptor, *, identified: bool = False) -> Valida
     return Validator(descriptor, identified=identified)
 
 
-def _can_be_missing(field: FieldDescriptor) -> bool:
+def _can_be_missing(field: Field) -> bool:
     """Whether absence can be told: 0 and false are values."""
-    return (
-        field.is_repeated or field.cpp_type in {_STRING, _MESSAGE, _ENUM}
-    )
+    return field.is_repeated or field.cpp_type in {_STRING, _MESSAGE, _ENUM}
 
 
-def _visit(field: FieldDescriptor, *, identified: bool) -> Visit:
+def _visit(field: Field, *, identified: bool) -> Visit:
     if _is_map(field):
         return _map_visit(field)
     item = _item_visit(field, identified=identified)
     return _list_visit(field, item) if field.is_repeated else item
 
 
-def _is_map(field: FieldDescriptor) -> bool:
+def _is_map(field: Field) -> bool:
     message = field.message_type
     return message is not None and message.GetOptions().map_entry
 
 
-def _item_visit(field: FieldDescriptor, *, identified: bool) -> Visit:
+def _item_visit(field: Field, *, identified: bool) -> Visit:
     """Looks at one value; the path it gets is that of the message around, as for a field that is not repeated."""
     name = field.name
     if field.cpp_type == _MESSAGE:
@@ -167,7 +157,7 @@ def _item_visit(field: FieldDescriptor, *, identified: bool) -> Visit:
     return visit
 
 
-def _message_visit(field: FieldDescriptor, *, identified: bool) -> Visit:
+def _message_visit(field: Field, *, identified: bool) -> Visit:
     name, message = field.name, field.message_type
     well_known = _WELL_KNOWN.get(message.full_name)
     if well_known is not None:
@@ -180,18 +170,14 @@ def _message_visit(field: FieldDescriptor, *, identified: bool) -> Visit:
         return visit_known
 
     def visit(value: Message, path: str, faults: Faults) -> None:
-        validator_for(message, identified=identified).collect(
-            value, f"{path}{name}.", faults
-        )
+        validator_for(message, identified=identified).collect(value, f"{path}{name}.", faults)
 
     return visit
 
 
 _WELL_KNOWN: dict[str, Callable[[Any], str]] = {
     "google.protobuf.Timestamp": lambda value: time_fault(value.seconds, value.nanos),
-    "google.protobuf.Duration": lambda value: duration_fault(
-        value.seconds, value.nanos
-    ),
+    "google.protobuf.Duration": lambda value: duration_fault(value.seconds, value.nanos),
     # Masks are judged against their resource, in services.masks.
     "google.protobuf.FieldMask": lambda _: "",
 }
@@ -204,15 +190,13 @@ def _name_visit(name: str, resource: str) -> Visit:
         try:
             parse(value, name)
         except RegistryError:
-            shown = value if len(value) <= 100 else value[:100] + "…"
-            faults.append(
-                NameViolation(path + name, f"{shown!r} must have the form {form}")
-            )
+            shown = value if len(value) <= _MAX_SHOWN else value[:_MAX_SHOWN] + "…"
+            faults.append(NameViolation(path + name, f"{shown!r} must have the form {form}"))
 
     return visit
 
 
-def _list_visit(field: FieldDescriptor, item: Visit) -> Visit:
+def _list_visit(field: Field, item: Visit) -> Visit:
     name, limit = field.name, _count(field)
 
     def visit(values: Any, path: str, faults: Faults) -> None:  # noqa: ANN401
@@ -238,7 +222,7 @@ def _put_index(faults: Faults, start: int, prefix: str, index: str) -> None:
         faults[at] = type(fault)(subject, fault.description)
 
 
-def _map_visit(field: FieldDescriptor) -> Visit:
+def _map_visit(field: Field) -> Visit:
     name, limit = field.name, _count(field)
     key_rule = field_rules.KEYS[name]
     value_field = field.message_type.fields_by_name["value"]
@@ -280,27 +264,19 @@ def _too_many(count: int, limit: int) -> str:
     return f"has {count} items; the limit is {limit}"
 
 
-def _count(field: FieldDescriptor) -> int:
+def _count(field: Field) -> int:
     return field_rules.COUNTS.get(_key(field), field_rules.MAX_LIST)
 
 
-def _key(field: FieldDescriptor) -> str:
+def _key(field: Field) -> str:
     return f"{field.containing_type.name}.{field.name}"
 
 
-def _resource_type(field: FieldDescriptor) -> str:
-    options = field.GetOptions()
-    behaviours = options.Extensions[field_behavior_pb2.field_behavior]
-    if field_behavior_pb2.IDENTIFIER in behaviours:
-        owner = field.containing_type.GetOptions()
-        return str(owner.Extensions[resource_pb2.resource].type)
-    reference = options.Extensions[resource_pb2.resource_reference].type
-    return reference or field_rules.REFERENCES.get(_key(field), "")
+def _resource_type(field: Field) -> str:
+    return behaviours.referenced_type(field) or field_rules.REFERENCES.get(_key(field), "")
 
 
-def _rule(
-    field: FieldDescriptor, typed: FieldDescriptor | None = None
-) -> Callable[[Any], str]:
+def _rule(field: Field, typed: Field = None) -> Callable[[Any], str]:
     """The rule of a scalar; `typed` is the value field of a map, which knows the type while the map knows the name."""
     known = field_rules.BY_FIELD.get(_key(field)) or field_rules.BY_NAME.get(field.name)
     typed = typed or field
@@ -313,7 +289,7 @@ def _rule(
     return field_rules.NUMBER if typed.cpp_type in _INTEGERS else field_rules.anything
 
 
-def _enum_rule(field: FieldDescriptor) -> Callable[[int], str]:
+def _enum_rule(field: Field) -> Callable[[int], str]:
     numbers = set(field.enum_type.values_by_number)
     names = ", ".join(value.name for value in field.enum_type.values if value.number)
 

@@ -24,7 +24,7 @@ from registry_grpc.usecases.checks import (
 from registry_grpc.usecases.placement import Placement
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from registry_grpc.domain.artifacts import Artifact
     from registry_grpc.domain.calls import Call, Committed
@@ -85,7 +85,7 @@ class FinalizeVersion:
             found.append((file.path, sniff(file.path, file.digest.size_bytes, self._reader(blob.key, file))))
         return summarise(found)
 
-    def _reader(self, key: str, file: Artifact):  # noqa: ANN202 - a closure for `sniff`
+    def _reader(self, key: str, file: Artifact) -> Callable[[int, int], bytes]:
         def read(offset: int, length: int) -> bytes:
             length = max(0, min(length, file.digest.size_bytes - offset))
             if not length:

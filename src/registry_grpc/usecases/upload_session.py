@@ -7,20 +7,20 @@ session, the hashing inside it keeps the order of the parts.
 
 from __future__ import annotations
 
-import threading
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
-
-import google_crc32c
 
 from registry_grpc.domain.artifacts import Blob, BlobState, UploadPart, UploadState
 from registry_grpc.domain.digests import Digest
 from registry_grpc.domain.errors import Reason, RegistryError
 from registry_grpc.ports.artifacts import MissingObjectError
 from registry_grpc.usecases.attach import locked_draft, put_files, require_file_etag, require_room
+from registry_grpc.usecases.part_hash import BrokenHashError, PartHash, check_chunks
 from registry_grpc.usecases.uploads import (
     CLOSED_STATES,
     drop_stored_parts,
+    held_by,
+    object_metadata,
     require_upload,
     upload_closed,
 )
@@ -83,28 +83,6 @@ class UploadWriter:
         return self.store.write(work).get()
 
 
-def object_metadata(upload: Upload) -> dict[str, str]:
-    """What an object says of itself, so that a lost blob table can be rebuilt from the bucket."""
-    return {"upload": upload.name.upload, "project": upload.name.project}
-
-
-def held_by(unit: Unit, mine: Upload) -> Upload:
-    """The row of `mine`, locked, when this writer still holds it.
-
-    Raises: UPLOAD_SUPERSEDED, UPLOAD_CLOSED.
-    """
-    row = require_upload(unit.uploads.lock(mine.name), mine.name)
-    if row.state in CLOSED_STATES:
-        raise upload_closed(row)
-    if row.epoch != mine.epoch:
-        raise RegistryError(
-            Reason.UPLOAD_SUPERSEDED,
-            f"a newer WriteUpload call took {mine.name} over; only one may write",
-            persistedSize=row.persisted_size,
-        )
-    return row
-
-
 class Session:
     """One writer of one upload. Parts are stored in any order and recorded in order."""
 
@@ -114,9 +92,7 @@ class Session:
         self.upload = upload
         self._parts = list(parts)
         self._resumed = bool(parts)
-        self._digest = writer.new_digest()
-        self._turn = threading.Condition()
-        self._next_to_hash = len(parts) + 1
+        self._hash = PartHash(writer.new_digest(), len(parts) + 1)
 
     @property
     def persisted_size(self) -> int:
@@ -129,18 +105,13 @@ class Session:
         return len(self._parts) + 1
 
     def store_part(
-        self,
-        number: int,
-        offset: int,
-        chunks: Sequence[bytes],
-        checksums: Sequence[int | None],
-        size_bytes: int,
+        self, number: int, offset: int, chunks: Sequence[bytes], checksums: Sequence[int | None], size_bytes: int
     ) -> UploadPart:
         """Verify, hash and store one part; not yet recorded.
 
         Raises: CHUNK_CHECKSUM, STORAGE_UNAVAILABLE, QUOTA_EXCEEDED, UPLOAD_CLOSED.
         """
-        blocks = self._hash(number, offset, chunks, checksums)
+        blocks = self._hash_part(number, offset, chunks, checksums)
         try:
             etag = self._writer.artifacts.put_part(
                 self.upload.key,
@@ -154,38 +125,19 @@ class Session:
             raise self._lost() from error
         return UploadPart(number=number, size_bytes=size_bytes, etag=etag, block_digests=blocks)
 
-    def _hash(self, number: int, offset: int, chunks: Sequence[bytes], checksums: Sequence[int | None]) -> bytes:
-        self._check(offset, chunks, checksums)
-        with self._turn:
-            self._turn.wait_for(lambda: self._next_to_hash in {number, 0})
-            if self._next_to_hash == 0:
-                raise self._lost()
-            try:
-                blocks = self._digest.update(chunks)
-            except BaseException:
-                self._next_to_hash = 0
-                raise
-            else:
-                self._next_to_hash = number + 1
-            finally:
-                self._turn.notify_all()
-        return blocks
+    def check(self, offset: int, chunks: Sequence[bytes], checksums: Sequence[int | None]) -> None:
+        """Raises: CHUNK_CHECKSUM."""
+        check_chunks(offset, chunks, checksums, self.persisted_size)
 
-    def _check(self, offset: int, chunks: Sequence[bytes], checksums: Sequence[int | None]) -> None:
-        for chunk, expected in zip(chunks, checksums, strict=True):
-            if expected is not None and google_crc32c.value(chunk) != expected:
-                with self._turn:
-                    # Parts behind this one must not wait for it.
-                    self._next_to_hash = 0
-                    self._turn.notify_all()
-                raise RegistryError(
-                    Reason.CHUNK_CHECKSUM,
-                    f"the chunk at byte {offset} does not have CRC32C {expected:08x}; "
-                    f"resume at {self.upload.persisted_size}",
-                    offset=offset,
-                    persistedSize=self.upload.persisted_size,
-                )
-            offset += len(chunk)
+    def _hash_part(self, number: int, offset: int, chunks: Sequence[bytes], checksums: Sequence[int | None]) -> bytes:
+        try:
+            self.check(offset, chunks, checksums)
+            return self._hash.take(number, chunks)
+        except BrokenHashError as error:
+            raise self._lost() from error
+        except BaseException:
+            self._hash.fail()
+            raise
 
     def record_part(self, part: UploadPart) -> int:
         """Record a stored part, the one after those recorded; returns the persisted size.
@@ -220,10 +172,10 @@ class Session:
         Raises: DIGEST_MISMATCH, VERSION_IMMUTABLE, ETAG_MISMATCH, UPLOAD_SUPERSEDED, STORAGE_UNAVAILABLE, …
         """
         whole = not self.upload.store_upload
-        tail_blocks = self._hash(1, 0, tail, checksums) if whole and self.upload.size_bytes else b""
+        tail_blocks = self._hash_part(1, 0, tail, checksums) if whole and self.upload.size_bytes else b""
         self._seal()
         if not self._resumed:
-            self._require(digest, self._digest.hexdigest())
+            self._require(digest, self._hash.hexdigest())
         self._complete(tail if whole else None)
         if self._resumed:
             self._require(digest, self._read_back())
@@ -262,8 +214,7 @@ class Session:
 
     def _read_back(self) -> str:
         digest = self._writer.new_digest()
-        for chunk in self._writer.artifacts.read(self.upload.key, 0, self.upload.size_bytes):
-            digest.update([chunk])
+        digest.update(self._writer.artifacts.read(self.upload.key, 0, self.upload.size_bytes))
         return digest.hexdigest()
 
     def _commit(self, call: Call[Upload], digest: Digest, block_digests: bytes) -> Upload:

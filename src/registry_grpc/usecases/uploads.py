@@ -56,7 +56,7 @@ class StartUpload:
         """Raises: INVALID_FIELD, VERSION_NOT_FOUND, VERSION_IMMUTABLE, ETAG_MISMATCH, QUOTA_EXCEEDED."""
         check_path(wanted.path)
         name = UploadName(wanted.version.project, self.ids.uuid())
-        key = self.ids.object_key(wanted.version.project)
+        key = self.ids.object_key()
 
         def work(unit: Unit) -> Upload:
             version = locked_draft(unit, wanted.version)
@@ -181,3 +181,25 @@ def upload_closed(upload: Upload) -> RegistryError:
         f"{upload.name} is {upload.state.upper()}{why}; start a new upload",
         state=upload.state.upper(),
     )
+
+
+def object_metadata(upload: Upload) -> dict[str, str]:
+    """What an object says of itself, so that a lost blob table can be rebuilt from the bucket."""
+    return {"upload": upload.name.upload, "project": upload.name.project}
+
+
+def held_by(unit: Unit, mine: Upload) -> Upload:
+    """The row of `mine`, locked, when this writer still holds it.
+
+    Raises: UPLOAD_SUPERSEDED, UPLOAD_CLOSED.
+    """
+    row = require_upload(unit.uploads.lock(mine.name), mine.name)
+    if row.state in CLOSED_STATES:
+        raise upload_closed(row)
+    if row.epoch != mine.epoch:
+        raise RegistryError(
+            Reason.UPLOAD_SUPERSEDED,
+            f"a newer WriteUpload call took {mine.name} over; only one may write",
+            persistedSize=row.persisted_size,
+        )
+    return row

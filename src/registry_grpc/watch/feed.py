@@ -13,8 +13,6 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from registry_grpc.domain.errors import RegistryError
-
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import Protocol, TypeVar
@@ -32,7 +30,7 @@ if TYPE_CHECKING:
         def advanced(self, revision: int, lag_s: float) -> None:
             """The feed is complete up to `revision`; it last heard from the database `lag_s` seconds ago."""
 
-        def failed(self, error: Exception) -> None:
+        def failed(self, error: Exception, lag_s: float) -> None:
             """A poll failed; the feed tries again."""
 
 
@@ -145,11 +143,8 @@ class ChangeFeed:
         while True:
             try:
                 more = await self._poll()
-            except RegistryError as error:
-                self._observer.failed(error)
-                more = False
             except Exception as error:  # noqa: BLE001 - the feed must outlive any fault; it is reported
-                self._observer.failed(error)
+                self._observer.failed(error, self.lag_s)
                 more = False
             if not more:
                 with contextlib.suppress(TimeoutError):

@@ -26,9 +26,7 @@ def digest_to_wire(digest: Digest) -> common_pb2.Digest:
 def digest_from_wire(message: common_pb2.Digest, path: str = "digest") -> Digest:
     """Raises: INVALID_FIELD."""
     if not is_sha256(message.sha256):
-        raise invalid_field(
-            f"{path}.sha256", "must be 64 lowercase hexadecimal characters"
-        )
+        raise invalid_field(f"{path}.sha256", "must be 64 lowercase hexadecimal characters")
     if message.size_bytes < 0:
         raise invalid_field(f"{path}.size_bytes", "must not be negative")
     return Digest(message.sha256, message.size_bytes)

@@ -17,8 +17,4 @@ def changes_of(
     path: str,
 ) -> dict[str, Any]:
     """Domain values by field name, for those of `fields` that have a reader. A reader gets the field's path."""
-    return {
-        name: read(message, f"{path}.{name}")
-        for name, read in readers.items()
-        if name in fields
-    }
+    return {name: read(message, f"{path}.{name}") for name, read in readers.items() if name in fields}

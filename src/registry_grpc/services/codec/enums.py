@@ -22,13 +22,9 @@ E = TypeVar("E", bound="StrEnum")
 class EnumCodec(Generic[E]):
     """Two tables between an enum of the domain and the wire enum whose value names are prefix + member name."""
 
-    def __init__(
-        self, domain: type[E], wire: _EnumTypeWrapper[Any], prefix: str
-    ) -> None:
+    def __init__(self, domain: type[E], wire: _EnumTypeWrapper[Any], prefix: str) -> None:
         """Raises: ValueError, at import, when a member has no value on the wire."""
-        self._wire: dict[E, Any] = {
-            member: wire.Value(prefix + member.name) for member in domain
-        }
+        self._wire: dict[E, Any] = {member: wire.Value(prefix + member.name) for member in domain}
         self._domain = {number: member for member, number in self._wire.items()}
 
     def to_wire(self, value: E | None) -> Any:  # noqa: ANN401 - each wire enum has its own number type

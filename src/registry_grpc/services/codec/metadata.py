@@ -73,45 +73,36 @@ def signature_from_wire(message: metadata_pb2.Signature, path: str) -> Signature
     )
 
 
-def _tensors(
-    messages: Iterable[metadata_pb2.TensorSpec], path: str
-) -> tuple[TensorSpec, ...]:
-    return tuple(
-        tensor_from_wire(item, f"{path}[{at}]") for at, item in enumerate(messages)
-    )
+def _tensors(messages: Iterable[metadata_pb2.TensorSpec], path: str) -> tuple[TensorSpec, ...]:
+    return tuple(tensor_from_wire(item, f"{path}[{at}]") for at, item in enumerate(messages))
 
 
 def parameters_to_wire(
     parameters: Iterable[Parameter],
 ) -> dict[str, metadata_pb2.ParameterValue]:
     """Values by name, for a map field."""
-    return {
-        parameter.name: metadata_pb2.ParameterValue(
-            double_value=parameter.double,
-            int64_value=parameter.int64,
-            bool_value=parameter.boolean,
-            string_value=parameter.text,
-        )
-        for parameter in parameters
-    }
+    return {parameter.name: _value_to_wire(parameter) for parameter in parameters}
 
 
-def parameters_from_wire(
-    messages: Mapping[str, metadata_pb2.ParameterValue], path: str
-) -> tuple[Parameter, ...]:
+def _value_to_wire(parameter: Parameter) -> metadata_pb2.ParameterValue:
+    if parameter.double is not None:
+        return metadata_pb2.ParameterValue(double_value=parameter.double)
+    if parameter.int64 is not None:
+        return metadata_pb2.ParameterValue(int64_value=parameter.int64)
+    if parameter.boolean is not None:
+        return metadata_pb2.ParameterValue(bool_value=parameter.boolean)
+    return metadata_pb2.ParameterValue(string_value=parameter.text or "")
+
+
+def parameters_from_wire(messages: Mapping[str, metadata_pb2.ParameterValue], path: str) -> tuple[Parameter, ...]:
     """Sorted by name.
 
     Raises: INVALID_FIELD for a value of no kind.
     """
-    return tuple(
-        _parameter(name, messages[name], f"{path}[{name!r}]")
-        for name in sorted(messages)
-    )
+    return tuple(_parameter(name, messages[name], f"{path}[{name!r}]") for name in sorted(messages))
 
 
-def _parameter(
-    name: str, message: metadata_pb2.ParameterValue, path: str
-) -> Parameter:
+def _parameter(name: str, message: metadata_pb2.ParameterValue, path: str) -> Parameter:
     match message.WhichOneof("kind"):
         case "double_value":
             return Parameter(name, double=message.double_value)
@@ -137,9 +128,7 @@ def dependency_to_wire(dependency: Dependency) -> metadata_pb2.Dependency:
 
 def dependency_from_wire(message: metadata_pb2.Dependency) -> Dependency:
     """A package the model needs."""
-    return Dependency(
-        message.ecosystem, message.name, message.version, message.marker
-    )
+    return Dependency(message.ecosystem, message.name, message.version, message.marker)
 
 
 def metric_to_wire(metric: Metric) -> metadata_pb2.Metric:
@@ -180,6 +169,4 @@ def format_to_wire(found: Format) -> metadata_pb2.Format:
 
 def format_from_wire(message: metadata_pb2.Format) -> Format:
     """A file format found in the content."""
-    return Format(
-        message.name, message.executable, message.example_path, message.file_count
-    )
+    return Format(message.name, message.executable, message.example_path, message.file_count)

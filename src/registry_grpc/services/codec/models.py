@@ -66,8 +66,6 @@ _READERS: dict[str, Callable[[models_pb2.Model, str], Any]] = {
 }
 
 
-def model_changes(
-    message: models_pb2.Model, fields: Collection[str], path: str = "model"
-) -> dict[str, Any]:
+def model_changes(message: models_pb2.Model, fields: Collection[str], path: str = "model") -> dict[str, Any]:
     """Fields of `Model` for `dataclasses.replace`, of those in `fields` that a caller may set."""
     return changes_of(_READERS, message, fields, path)

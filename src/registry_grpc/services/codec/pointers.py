@@ -127,10 +127,6 @@ def pointer_to_resolve_response(
     )
 
 
-def unchanged_resolve_response(
-    pointer_revision: int, *, stale: bool = False
-) -> stages_pb2.ResolveResponse:
+def unchanged_resolve_response(pointer_revision: int, *, stale: bool = False) -> stages_pb2.ResolveResponse:
     """The answer of Resolve when nothing moved since `if_changed_since`."""
-    return stages_pb2.ResolveResponse(
-        unchanged=True, pointer_revision=pointer_revision, stale=stale
-    )
+    return stages_pb2.ResolveResponse(unchanged=True, pointer_revision=pointer_revision, stale=stale)

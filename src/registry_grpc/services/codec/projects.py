@@ -75,16 +75,12 @@ def project_from_wire(message: projects_pb2.Project, path: str = "project") -> P
 _READERS: dict[str, Callable[[projects_pb2.Project, str], Any]] = {
     "display_name": lambda message, _: message.display_name,
     "description": lambda message, _: message.description,
-    "stages": lambda message, _: tuple(
-        stage_definition_from_wire(stage) for stage in message.stages
-    ),
+    "stages": lambda message, _: tuple(stage_definition_from_wire(stage) for stage in message.stages),
     "tags": lambda message, _: dict(message.tags),
     "annotations": lambda message, _: dict(message.annotations),
 }
 
 
-def project_changes(
-    message: projects_pb2.Project, fields: Collection[str], path: str = "project"
-) -> dict[str, Any]:
+def project_changes(message: projects_pb2.Project, fields: Collection[str], path: str = "project") -> dict[str, Any]:
     """Fields of `Project` for `dataclasses.replace`, of those in `fields` that a caller may set."""
     return changes_of(_READERS, message, fields, path)

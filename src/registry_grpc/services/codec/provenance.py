@@ -42,17 +42,12 @@ def provenance_from_wire(message: metadata_pb2.Provenance, path: str) -> Provena
         else None,
         code=code_from_wire(message.code) if message.HasField("code") else None,
         training_data=tuple(
-            dataset_from_wire(data, f"{path}.training_data[{at}]")
-            for at, data in enumerate(message.training_data)
+            dataset_from_wire(data, f"{path}.training_data[{at}]") for at, data in enumerate(message.training_data)
         ),
         preprocessing=tuple(
-            step_from_wire(step, f"{path}.preprocessing[{at}]")
-            for at, step in enumerate(message.preprocessing)
+            step_from_wire(step, f"{path}.preprocessing[{at}]") for at, step in enumerate(message.preprocessing)
         ),
-        parents=tuple(
-            parent_from_wire(parent, f"{path}.parents[{at}]")
-            for at, parent in enumerate(message.parents)
-        ),
+        parents=tuple(parent_from_wire(parent, f"{path}.parents[{at}]") for at, parent in enumerate(message.parents)),
     )
 
 
@@ -96,9 +91,7 @@ def _optional_code_to_wire(
 
 def code_from_wire(message: metadata_pb2.CodeRevision) -> CodeRevision:
     """The code something was made with."""
-    return CodeRevision(
-        message.repository, message.revision, message.path, message.dirty
-    )
+    return CodeRevision(message.repository, message.revision, message.path, message.dirty)
 
 
 def dataset_to_wire(data: DatasetVersion) -> metadata_pb2.DatasetVersion:
@@ -112,9 +105,7 @@ def dataset_to_wire(data: DatasetVersion) -> metadata_pb2.DatasetVersion:
     )
 
 
-def dataset_from_wire(
-    message: metadata_pb2.DatasetVersion, path: str
-) -> DatasetVersion:
+def dataset_from_wire(message: metadata_pb2.DatasetVersion, path: str) -> DatasetVersion:
     """Raises: INVALID_FIELD."""
     return DatasetVersion(
         name=message.name,
@@ -135,9 +126,7 @@ def step_to_wire(step: PreprocessingStep) -> metadata_pb2.PreprocessingStep:
     )
 
 
-def step_from_wire(
-    message: metadata_pb2.PreprocessingStep, path: str
-) -> PreprocessingStep:
+def step_from_wire(message: metadata_pb2.PreprocessingStep, path: str) -> PreprocessingStep:
     """Raises: INVALID_FIELD."""
     return PreprocessingStep(
         name=message.name,

@@ -26,9 +26,7 @@ _MAX_NANOS = 999_999_999
 def time_to_wire(value: datetime) -> Timestamp:
     """Raises: TypeError for a time without a zone."""
     since = value - EPOCH
-    return Timestamp(
-        seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1_000
-    )
+    return Timestamp(seconds=since.days * 86_400 + since.seconds, nanos=since.microseconds * 1_000)
 
 
 def optional_time_to_wire(value: datetime | None) -> Timestamp | None:
@@ -53,9 +51,7 @@ def time_from_wire(value: Timestamp, path: str) -> datetime:
     return EPOCH + timedelta(seconds=value.seconds, microseconds=value.nanos // 1_000)
 
 
-def optional_time_from_wire(
-    message: Message, field: str, path: str = ""
-) -> datetime | None:
+def optional_time_from_wire(message: Message, field: str, path: str = "") -> datetime | None:
     """The time in `field` of `message`, None when it is unset. `path` is that of the message.
 
     Raises: INVALID_FIELD.
@@ -98,6 +94,4 @@ def duration_from_wire(value: Duration, path: str) -> timedelta:
     if fault:
         raise invalid_field(path, fault)
     sign = -1 if value.nanos < 0 else 1
-    return timedelta(
-        seconds=value.seconds, microseconds=sign * (abs(value.nanos) // 1_000)
-    )
+    return timedelta(seconds=value.seconds, microseconds=sign * (abs(value.nanos) // 1_000))

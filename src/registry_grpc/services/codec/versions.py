@@ -95,9 +95,7 @@ def metadata_to_wire(metadata: Metadata) -> versions_pb2.ModelVersion:
     )
 
 
-def version_from_wire(
-    message: versions_pb2.ModelVersion, path: str = "version"
-) -> Version:
+def version_from_wire(message: versions_pb2.ModelVersion, path: str = "version") -> Version:
     """The whole resource as a server sent it, without `model_uid`, which the wire does not carry.
 
     Raises: INVALID_FIELD, INVALID_RESOURCE_NAME.
@@ -135,31 +133,20 @@ _READERS: dict[str, Reader] = {
     "annotations": lambda message, _: dict(message.annotations),
 }
 _METADATA_READERS: dict[str, Reader] = {
-    "framework": lambda message, _: (
-        framework_from_wire(message.framework)
-        if message.HasField("framework")
-        else None
-    ),
+    "framework": lambda message, _: framework_from_wire(message.framework) if message.HasField("framework") else None,
     "algorithm": lambda message, _: message.algorithm,
     "task": lambda message, _: message.task,
     "domain": lambda message, _: message.domain,
     "signature": lambda message, path: (
-        signature_from_wire(message.signature, path)
-        if message.HasField("signature")
-        else None
+        signature_from_wire(message.signature, path) if message.HasField("signature") else None
     ),
     "provenance": lambda message, path: (
-        provenance_from_wire(message.provenance, path)
-        if message.HasField("provenance")
-        else None
+        provenance_from_wire(message.provenance, path) if message.HasField("provenance") else None
     ),
     "parameters": lambda message, path: parameters_from_wire(message.parameters, path),
-    "dependencies": lambda message, _: tuple(
-        dependency_from_wire(item) for item in message.dependencies
-    ),
+    "dependencies": lambda message, _: tuple(dependency_from_wire(item) for item in message.dependencies),
     "metrics": lambda message, path: tuple(
-        metric_from_wire(metric, f"{path}[{at}]")
-        for at, metric in enumerate(message.metrics)
+        metric_from_wire(metric, f"{path}[{at}]") for at, metric in enumerate(message.metrics)
     ),
 }
 METADATA_FIELDS = frozenset(_METADATA_READERS)
@@ -183,9 +170,7 @@ def metadata_changes(
     return changes_of(_METADATA_READERS, message, fields, path)
 
 
-def metadata_from_wire(
-    message: versions_pb2.ModelVersion, path: str = "version"
-) -> Metadata:
+def metadata_from_wire(message: versions_pb2.ModelVersion, path: str = "version") -> Metadata:
     """All of the metadata in a version message.
 
     Raises: INVALID_FIELD.

@@ -60,7 +60,7 @@ class LocalArtifactStore:
             files.sync_directory(self._uploads)
         return upload
 
-    def put_part(  # noqa: PLR0913 -- the port's signature
+    def put_part(
         self,
         key: str,
         store_upload: str,
@@ -116,9 +116,7 @@ class LocalArtifactStore:
         with files.mapped_errors(), self._gate.alone(store_upload):
             self._drop_upload(store_upload)
 
-    def put(
-        self, key: str, chunks: Sequence[bytes], size_bytes: int, metadata: Mapping[str, str]
-    ) -> None:
+    def put(self, key: str, chunks: Sequence[bytes], size_bytes: int, metadata: Mapping[str, str]) -> None:
         """Store a whole small object."""
         check_key(key)
         check_metadata(metadata)
@@ -218,6 +216,7 @@ class LocalArtifactStore:
                 os.link(source, target, follow_symlinks=False)
             except FileExistsError:
                 self._expect_published(key, size_bytes)
+                return
             files.sync_directory(target.parent)
 
     def _expect_published(self, key: str, size_bytes: int) -> None:
@@ -226,6 +225,8 @@ class LocalArtifactStore:
             raise MissingObjectError
         if found.size_bytes != size_bytes:
             raise broken("an object of another size has this key already")
+        # Whoever gave it the name may have died before this.
+        files.sync_directory((self._objects / key).parent)
 
     def _drop_upload(self, store_upload: str) -> None:
         (self._uploads / store_upload).unlink(missing_ok=True)

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Select, and_, bindparam, func, or_, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from registry_grpc.domain.artifacts import Artifact
+from registry_grpc.domain.artifacts import Artifact, folded
 from registry_grpc.domain.digests import Digest
 from registry_grpc.domain.names import VersionName
 from registry_grpc.storage.sql.tables import artifact as table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from registry_grpc.storage.sql.session import Record, Session
+
+_AT_ONCE = 50
 
 _OF_VERSION = select(table).where(table.c.version_uid == bindparam("version_uid"))
 _GET = _OF_VERSION.where(table.c.artifact_id == bindparam("artifact_id"))
 _LIST = _OF_VERSION.where(table.c.path > bindparam("after")).order_by(table.c.path).limit(bindparam("limit"))
+_COUNT = select(func.count(), func.coalesce(func.sum(table.c.size_bytes), 0)).where(
+    table.c.version_uid == bindparam("version_uid")
+)
+_LOGICAL = select(func.coalesce(func.sum(table.c.size_bytes), 0))
+_PATHS = select(table.c.path).where(table.c.version_uid == bindparam("version_uid"))
+_AT = _PATHS.where(table.c.folded_path.in_(bindparam("folded", expanding=True)))
 _INSERT = upsert(table)
 _PUT = _INSERT.on_conflict_do_update(
     index_elements=[table.c.version_uid, table.c.path],
@@ -28,6 +37,28 @@ _PUT = _INSERT.on_conflict_do_update(
         for name in ("blob_uid", "sha256", "size_bytes", "media_type", "create_time", "revision")
     },
 )
+
+
+@cache
+def _below(paths: int) -> Select[Any]:
+    """What lies in the directories of that many paths; `/` and `0` are neighbours, so a range says it."""
+    column = table.c.folded_path
+    bounds = [
+        (bindparam(f"from_{i}", type_=column.type), bindparam(f"to_{i}", type_=column.type)) for i in range(paths)
+    ]
+    return _PATHS.where(or_(*(and_(column >= low, column < high) for low, high in bounds)))
+
+
+def _bounds(paths: Sequence[str]) -> dict[str, str]:
+    low = {f"from_{i}": f"{path}/" for i, path in enumerate(paths)}
+    return low | {f"to_{i}": f"{path}0" for i, path in enumerate(paths)}
+
+
+def _upwards(path: str) -> Iterator[str]:
+    """The path and the directories above it."""
+    while path:
+        yield path
+        path = path.rpartition("/")[0]
 
 
 class Artifacts:
@@ -46,6 +77,28 @@ class Artifacts:
         """See the port."""
         values = {"version_uid": version_uid, "after": after, "limit": limit}
         return [_artifact(row) for row in self._session.all(_LIST, values)]
+
+    def count(self, version_uid: str) -> tuple[int, int]:
+        """See the port."""
+        row = self._session.one(_COUNT, {"version_uid": version_uid})
+        return (int(row[0]), int(row[1])) if row else (0, 0)
+
+    def colliding(self, version_uid: str, paths: Collection[str]) -> Sequence[str]:
+        """See the port."""
+        found: set[str] = set()
+        wanted = sorted({folded(path) for path in paths})
+        for start in range(0, len(wanted), _AT_ONCE):
+            some = wanted[start : start + _AT_ONCE]
+            at = sorted({place for path in some for place in _upwards(path)})
+            found.update(row.path for row in self._session.all(_AT, {"version_uid": version_uid, "folded": at}))
+            below = {"version_uid": version_uid, **_bounds(some)}
+            found.update(row.path for row in self._session.all(_below(len(some)), below))
+        return sorted(found)
+
+    def logical_bytes(self) -> int:
+        """See the port."""
+        row = self._session.one(_LOGICAL, {})
+        return int(row[0]) if row else 0
 
     def put(self, artifact: Artifact) -> None:
         """See the port."""
@@ -69,6 +122,7 @@ def _values(artifact: Artifact) -> dict[str, Any]:
     return {
         "version_uid": artifact.version_uid,
         "path": artifact.path,
+        "folded_path": folded(artifact.path),
         "artifact_id": artifact.id,
         "project": artifact.version.project,
         "model": artifact.version.model,

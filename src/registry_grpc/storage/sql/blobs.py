@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, insert, or_, select, tuple_, update
+from sqlalchemy import bindparam, func, insert, or_, select, tuple_, update
 
 from registry_grpc.domain.artifacts import Blob, BlobState
 from registry_grpc.domain.digests import Digest
 from registry_grpc.storage.sql.tables import blob as table
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
     from registry_grpc.storage.sql.session import Record, Session
@@ -36,6 +36,7 @@ _CLAIM = (
     )
     .with_for_update(key_share=True)
 )
+_TOTALS = select(table.c.state, func.count(), func.coalesce(func.sum(table.c.size_bytes), 0)).group_by(table.c.state)
 _REVIVE = update(table).where(table.c.uid == bindparam("key")).values(state=BlobState.LIVE)
 _INSERT = insert(table)
 _EXTEND = update(table).where(
@@ -64,6 +65,11 @@ class Blobs:
             values = {"project": project, "digests": wanted[start : start + _AT_ONCE]}
             found += map(_blob, self._session.all(_FIND, values))
         return found
+
+    def totals(self) -> Mapping[BlobState, tuple[int, int]]:
+        """See the port."""
+        rows = self._session.all(_TOTALS, {})
+        return {BlobState(state): (int(objects), int(size_bytes)) for state, objects, size_bytes in rows}
 
     def claim(self, project: str, digest: Digest) -> Blob | None:
         """See the port."""

@@ -1,4 +1,4 @@
-"""Column types that keep the same values, and sort the same, on both engines."""
+"""Kinds of columns, which keep the same values, and sort the same, on both engines."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, Dialect, Integer, Text, TypeDecorator
+from sqlalchemy import BigInteger, Boolean, Column, Dialect, Index, Integer, LargeBinary, Text, TypeDecorator
+from sqlalchemy import text as sql_text
+from sqlalchemy.types import TypeEngine
 
 from registry_grpc.storage.sql.documents import Codec
 
@@ -30,7 +32,7 @@ class Key(TypeDecorator[str]):
     impl = Text
     cache_ok = True
 
-    def load_dialect_impl(self, dialect: Dialect) -> Any:
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
         """PostgreSQL must be told; BINARY is SQLite's own default."""
         return dialect.type_descriptor(Text(collation="C") if dialect.name == "postgresql" else Text())
 
@@ -41,11 +43,11 @@ class Moment(TypeDecorator[datetime]):
     impl = BigInteger
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+    def process_bind_param(self, value: datetime | None, _dialect: Dialect) -> int | None:
         """To the database."""
         return None if value is None else to_micros(value)
 
-    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: int | None, _dialect: Dialect) -> datetime | None:
         """From the database."""
         return None if value is None else from_micros(value)
 
@@ -61,11 +63,11 @@ class Choice(TypeDecorator[StrEnum]):
         super().__init__()
         self.kind = kind
 
-    def process_bind_param(self, value: StrEnum | None, dialect: Dialect) -> str | None:
+    def process_bind_param(self, value: StrEnum | None, _dialect: Dialect) -> str | None:
         """To the database."""
         return None if value is None else str(value)
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> StrEnum | None:
+    def process_result_value(self, value: str | None, _dialect: Dialect) -> StrEnum | None:
         """From the database."""
         return None if value is None else self.kind(value)
 
@@ -81,14 +83,59 @@ class Document(TypeDecorator[Any]):
         super().__init__()
         self.codec = codec
 
-    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+    def process_bind_param(self, value: object, _dialect: Dialect) -> str | None:
         """To the database."""
         return None if value is None else self.codec.encode(value)
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+    def process_result_value(self, value: str | None, _dialect: Dialect) -> object:
         """From the database."""
         return None if value is None else self.codec.decode(value)
 
 
 RowNumber = BigInteger().with_variant(Integer, "sqlite")
 """A lone integer primary key; INTEGER makes it the table's own order on SQLite."""
+
+
+def key(name: str) -> Column[str]:
+    """Required text that is looked up or sorted."""
+    return Column(name, Key, nullable=False)
+
+
+def text(name: str) -> Column[str]:
+    """Required text."""
+    return Column(name, Text, nullable=False)
+
+
+def moment(name: str, *, nullable: bool = False) -> Column[datetime]:
+    """A time."""
+    return Column(name, Moment, nullable=nullable)
+
+
+def count(name: str) -> Column[int]:
+    """A required 64-bit integer."""
+    return Column(name, BigInteger, nullable=False)
+
+
+def octets(name: str) -> Column[bytes]:
+    """Required bytes."""
+    return Column(name, LargeBinary, nullable=False)
+
+
+def document(name: str, codec: Codec[Any], *, nullable: bool = False) -> Column[Any]:
+    """A domain value as versioned JSON text."""
+    return Column(name, Document(codec), nullable=nullable)
+
+
+def flag(name: str) -> Column[bool]:
+    """A required truth."""
+    return Column(name, Boolean, nullable=False)
+
+
+def choice(name: str, kind: type[StrEnum]) -> Column[Any]:
+    """A required word of an enum."""
+    return Column(name, Choice(kind), nullable=False)
+
+
+def index_where(name: str, where: str, *columns: Column[Any], unique: bool = False) -> Index:
+    """An index over the rows that `where` picks."""
+    return Index(name, *columns, unique=unique, postgresql_where=sql_text(where), sqlite_where=sql_text(where))

@@ -25,7 +25,7 @@ FORM = 1
 class Codec(Generic[T]):
     """Turns values of one type into text and back."""
 
-    def __init__(self, kind: Any) -> None:
+    def __init__(self, kind: Any) -> None:  # noqa: ANN401 -- what an annotation is has no type
         """`kind` is the type, as in an annotation."""
         config = ConfigDict(ser_json_inf_nan="strings")
         self._adapter: TypeAdapter[tuple[int, T]] = TypeAdapter(tuple[Literal[1], kind], config=config)

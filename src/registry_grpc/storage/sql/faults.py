@@ -124,10 +124,14 @@ def _bad_text() -> RegistryError:
     return RegistryError(Reason.INVALID_FIELD, "a text of the request has the character U+0000; remove it")
 
 
-ERRORS: dict[Fault, Callable[[], RegistryError]] = {
+_ERRORS: dict[Fault, Callable[[], RegistryError]] = {
     Fault.CONFLICT: _conflict,
     Fault.LOST: unavailable,
     Fault.UNAVAILABLE: unavailable,
     Fault.BAD_TEXT: _bad_text,
 }
-"""What a caller gets when trying again did not help."""
+
+
+def error_for(fault: Fault) -> RegistryError:
+    """What a caller gets when trying again did not help."""
+    return _ERRORS[fault]()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Select, bindparam, insert, select, tuple_
+from sqlalchemy import Select, bindparam, exists, insert, select, tuple_
 
 from registry_grpc.domain.names import VersionName
 from registry_grpc.domain.pointers import Assignment
@@ -19,6 +19,23 @@ if TYPE_CHECKING:
 
 _INSERT = insert(table)
 _NEWEST = (table.c.revision.desc(), table.c.idx.desc())
+_later = table.alias("later")
+_TIME = bindparam("time", type_=table.c.assign_time.type)
+_ARRIVED = (
+    select(table)
+    .where(table.c.model_uid == bindparam("in_model"), table.c.stage == bindparam("at_stage"))
+    .where(table.c.assign_time <= _TIME)
+    .order_by(*_NEWEST)
+    .limit(1)
+)
+# A stage points at the newest of its holders: the last arrival whose version had no later row of any kind.
+_STANDING = _ARRIVED.where(
+    ~exists().where(
+        _later.c.version_uid == table.c.version_uid,
+        tuple_(_later.c.revision, _later.c.idx) > tuple_(table.c.revision, table.c.idx),
+        _later.c.assign_time <= _TIME,
+    )
+)
 
 
 @cache
@@ -45,9 +62,7 @@ class History:
             return  # it has the present revision, under which there may be a row already
         self._session.stamp(_INSERT, _values(assignment))
 
-    def list(
-        self, model_uid: str, stage: str, *, before: tuple[int, int] | None, limit: int
-    ) -> Sequence[Assignment]:
+    def list(self, model_uid: str, stage: str, *, before: tuple[int, int] | None, limit: int) -> Sequence[Assignment]:
         """See the port."""
         statement = _list(by_stage=bool(stage), from_end=before is None)
         revision, index = before or (0, 0)
@@ -62,7 +77,12 @@ class History:
 
     def pointer_as_of(self, model_uid: str, stage: str, time: datetime) -> tuple[Assignment | None, bool]:
         """See the port."""
-        raise NotImplementedError
+        values = {"in_model": model_uid, "at_stage": stage, "time": time}
+        standing = self._session.one(_STANDING, values)
+        if standing is not None:
+            return _assignment(standing), True
+        arrived = self._session.one(_ARRIVED, values)
+        return (_assignment(arrived) if arrived is not None else None), False
 
 
 def _assignment(row: Record) -> Assignment:

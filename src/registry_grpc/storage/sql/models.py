@@ -23,7 +23,7 @@ _NAMED = (table.c.project == bindparam("project")) & (table.c.id == bindparam("m
 _GET = select(table).where(_NAMED)
 _STATE = select(table.c.uid, table.c.delete_time).where(_NAMED)
 _LOCK = _GET.with_for_update(key_share=True)
-_INSERT = insert_or_skip(table).on_conflict_do_nothing()
+_INSERT = insert_or_skip(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
 _UPDATE = update(table).where(table.c.uid == bindparam("key"))
 _NEXT_NUMBER = (
     update(table)
@@ -38,7 +38,7 @@ def _list(*, from_start: bool, descending: bool, show_deleted: bool) -> Select[A
     order = table.c.id.desc() if descending else table.c.id
     statement = select(table).where(table.c.project == bindparam("project"))
     if not from_start:
-        after = bindparam("after")
+        after = bindparam("after", type_=table.c.id.type)
         statement = statement.where(table.c.id < after if descending else table.c.id > after)
     if not show_deleted:
         statement = statement.where(table.c.delete_time.is_(None))

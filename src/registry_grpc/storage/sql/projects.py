@@ -20,11 +20,14 @@ if TYPE_CHECKING:
 
 _GET = select(table).where(table.c.id == bindparam("project"))
 _EXISTS = select(table.c.id).where(table.c.id == bindparam("project"))
-_LOCK = _GET.with_for_update(key_share=True)
+# A writer that reads a project holds it as it is, so that no version enters a stage that is being taken away:
+# FOR KEY SHARE goes with itself and excludes FOR UPDATE.
+_HOLD = _GET.with_for_update(read=True, key_share=True)
+_LOCK = _GET.with_for_update()
 _UP = select(table).where(table.c.id > bindparam("after")).order_by(table.c.id).limit(bindparam("limit"))
 _DOWN = select(table).where(table.c.id < bindparam("after")).order_by(table.c.id.desc()).limit(bindparam("limit"))
 _DOWN_FROM_END = select(table).order_by(table.c.id.desc()).limit(bindparam("limit"))
-_INSERT = insert_or_skip(table).on_conflict_do_nothing()
+_INSERT = insert_or_skip(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
 _UPDATE = update(table).where(table.c.uid == bindparam("key"))
 _STAGES_DELETE = delete(stage).where(stage.c.project == bindparam("of"))
 _STAGES_INSERT = insert(stage)
@@ -39,7 +42,8 @@ class Projects:
 
     def get(self, project: str) -> Project:
         """See the port."""
-        row = self._session.one(_GET, {"project": project})
+        statement = _HOLD if self._session.writable else _GET
+        row = self._session.one(statement, {"project": project})
         if row is None:
             raise project_not_found(project)
         return _project(row)
@@ -76,9 +80,7 @@ class Projects:
         self._put_stages(project)
 
     def _put_stages(self, project: Project) -> None:
-        flags = [
-            {"project": project.name.project, "id": one.id, "exclusive": one.exclusive} for one in project.stages
-        ]
+        flags = [{"project": project.name.project, "id": one.id, "exclusive": one.exclusive} for one in project.stages]
         if flags:
             self._session.change(_STAGES_INSERT, flags)
 

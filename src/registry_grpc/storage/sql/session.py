@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from sqlalchemy import Connection, Executable
 
@@ -17,35 +18,37 @@ Record = Any
 class Session:
     """A connection inside a transaction (or in autocommit, for reads). Used by one thread at a time."""
 
-    __slots__ = ("_clock", "_now", "advanced", "connection", "validate_only", "writable")
+    __slots__ = ("_clock", "_now", "_offset", "advanced", "connection", "validate_only", "writable")
 
     def __init__(
         self,
         connection: Connection,
         clock: Callable[[Connection], datetime],
+        offset: timedelta,
         *,
         writable: bool = False,
         validate_only: bool = False,
     ) -> None:
-        """`clock` reads the database's time and is asked at most once."""
+        """`clock` reads the database's time and is asked at most once; `offset` is added to what it says."""
         self.connection = connection
         self.writable = writable
         self.validate_only = validate_only
         self.advanced = False
         self._clock = clock
+        self._offset = offset
         self._now: datetime | None = None
 
     @property
     def now(self) -> datetime:
         """The time of this transaction."""
         if self._now is None:
-            self._now = self._clock(self.connection)
+            self._now = self._clock(self.connection) + self._offset
         return self._now
 
-    def learn_now(self, now: datetime) -> None:
-        """Take the time from a statement that brought it along; an earlier answer stands."""
+    def learn_now(self, clock: datetime) -> None:
+        """Take the database's time from a statement that brought it along; an earlier answer stands."""
         if self._now is None:
-            self._now = now
+            self._now = clock.astimezone(UTC) + self._offset
 
     def one(self, statement: Executable, values: Mapping[str, Any] | None = None) -> Record | None:
         """The first row, or None."""

@@ -30,12 +30,7 @@ _EXPIRED = (
     .order_by(table.c.expire_time)
     .limit(bindparam("limit"))
 )
-_PARTS = (
-    select(part)
-    .join(table, table.c.id == part.c.upload)
-    .where(_NAMED)
-    .order_by(part.c.number)
-)
+_PARTS = select(part).join(table, table.c.id == part.c.upload).where(_NAMED).order_by(part.c.number)
 _PUT = upsert(part)
 _PUT_PART = _PUT.on_conflict_do_update(
     index_elements=[part.c.upload, part.c.number],

@@ -89,9 +89,7 @@ _MULTIPLY_HELD = (
     .having(func.count() > 1)
     .order_by(table.c.stage, table.c.model)
 )
-_SET_EXCLUSIVE = update(table).where(
-    table.c.project == bindparam("in_project"), table.c.stage == bindparam("in_stage")
-)
+_SET_EXCLUSIVE = update(table).where(table.c.project == bindparam("in_project"), table.c.stage == bindparam("in_stage"))
 
 # Read when the row is written, which is after `advance`: no project can change its stages in between.
 _EXCLUSIVE = func.coalesce(
@@ -105,12 +103,10 @@ _UPDATE = update(table).where(table.c.uid == bindparam("key")).values(stage_excl
 
 
 @cache
-def _list(
-    *, from_start: bool, descending: bool, show_deleted: bool, by_state: bool, by_stage: bool
-) -> Select[Any]:
+def _list(*, from_start: bool, descending: bool, show_deleted: bool, by_state: bool, by_stage: bool) -> Select[Any]:
     statement = _OF_MODEL
     if not from_start:
-        after = bindparam("after")
+        after = bindparam("after", type_=table.c.number.type)
         statement = statement.where(table.c.number < after if descending else table.c.number > after)
     if not show_deleted:
         statement = statement.where(_LIVE)

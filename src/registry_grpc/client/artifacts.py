@@ -1,0 +1,114 @@
+"""The files of versions, one call each; `push` and `pull` move whole versions."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from google.protobuf.duration_pb2 import Duration
+
+from registry_grpc.client.connection import Pages
+from registry_grpc.client.download import open_stream
+from registry_grpc.client.errors import NotFound
+from registry_grpc.client.manifest import artifact_id
+from registry_grpc.client.metadata import enum_number
+from registry_grpc.client.stages import StageCalls
+from registry_grpc.v1 import artifacts_pb2, common_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+MAX_PER_CALL = 1000
+
+
+class ArtifactCalls(StageCalls):
+    """Files and uploads. Every method raises RegistryError."""
+
+    def list_artifacts(self, ref: str, *, page_size: int = 0) -> Iterable[artifacts_pb2.Artifact]:
+        """The files of a version, by the bytes of their paths; fetched page by page."""
+        parent = self._version_name(ref)
+
+        def fetch(token: str) -> artifacts_pb2.ListArtifactsResponse:
+            request = artifacts_pb2.ListArtifactsRequest(parent=parent, page_size=page_size, page_token=token)
+            return self._connection.read(self._connection.stubs.artifacts.ListArtifacts, request)
+
+        return Pages[artifacts_pb2.Artifact](fetch, "artifacts")
+
+    def get_artifact(self, ref: str, path: str) -> artifacts_pb2.Artifact:
+        """One file of a version."""
+        version = self._version_name(ref)
+        request = artifacts_pb2.GetArtifactRequest(name=f"{version}/artifacts/{artifact_id(path)}")
+        try:
+            return self._connection.read(self._connection.stubs.artifacts.GetArtifact, request)
+        except NotFound as error:
+            if error.reason == "ARTIFACT_NOT_FOUND":
+                error.message = f"{version} has no file {path!r}"
+                error.args = (error.message,)
+            raise
+
+    def open_artifact(self, ref: str, path: str) -> BinaryIO:
+        """A binary stream of one file, fetched as it is read.
+
+        Every chunk is checked by its CRC32C; reading to the end raises IntegrityError unless the whole has its SHA-256.
+        """
+        found = self.get_artifact(ref, path)
+        return open_stream(self._connection, found, threading.Event())
+
+    def sign_url(self, ref: str, path: str, *, ttl_s: int | None = None) -> artifacts_pb2.SignArtifactUrlResponse:
+        """A URL with which anyone can GET the file for `ttl_s` seconds (5 minutes); FeatureDisabled where there is none."""
+        version = self._version_name(ref)
+        request = artifacts_pb2.SignArtifactUrlRequest(
+            name=f"{version}/artifacts/{artifact_id(path)}", ttl=None if ttl_s is None else Duration(seconds=ttl_s)
+        )
+        return self._connection.read(self._connection.stubs.artifacts.SignArtifactUrl, request)
+
+    def find_missing(self, digests: Sequence[common_pb2.Digest], project: str | None = None) -> list[common_pb2.Digest]:
+        """Of `digests`, those the project does not hold; the others stay for at least an hour."""
+        parent = self.project_name(project)
+        missing: list[common_pb2.Digest] = []
+        for start in range(0, len(digests), MAX_PER_CALL):
+            request = artifacts_pb2.FindMissingArtifactsRequest(
+                parent=parent, digests=digests[start : start + MAX_PER_CALL]
+            )
+            missing += self._connection.read(self._connection.stubs.artifacts.FindMissingArtifacts, request).missing
+        return missing
+
+    def attach(
+        self, version: str, attachments: Sequence[artifacts_pb2.ArtifactAttachment]
+    ) -> list[artifacts_pb2.Artifact]:
+        """The files, now in the draft, made from bytes the project holds; a thousand at a time."""
+        parent = self.reference(version).version_name
+        made: list[artifacts_pb2.Artifact] = []
+        for start in range(0, len(attachments), MAX_PER_CALL):
+            request = artifacts_pb2.AttachArtifactsRequest(
+                parent=parent, attachments=attachments[start : start + MAX_PER_CALL]
+            )
+            made += self._connection.write(self._connection.stubs.artifacts.AttachArtifacts, request).artifacts
+        return made
+
+    def list_uploads(
+        self, version: str, *, states: Iterable[str | int] = (), page_size: int = 0
+    ) -> Iterable[artifacts_pb2.Upload]:
+        """The uploads of a version, oldest first; `states` by name: active, finalizing…"""
+        parent = self.reference(version).version_name
+        kind = artifacts_pb2.Upload.State.DESCRIPTOR
+        wanted: Any = [enum_number(kind, state, "states") for state in states]
+
+        def fetch(token: str) -> artifacts_pb2.ListUploadsResponse:
+            request = artifacts_pb2.ListUploadsRequest(
+                parent=parent, page_size=page_size, page_token=token, states=wanted
+            )
+            return self._connection.read(self._connection.stubs.artifacts.ListUploads, request)
+
+        return Pages[artifacts_pb2.Upload](fetch, "uploads")
+
+    def cancel_upload(self, name: str) -> artifacts_pb2.Upload:
+        """The upload, cancelled; what it stored is dropped."""
+        request = artifacts_pb2.CancelUploadRequest(name=name)
+        return self._connection.write(self._connection.stubs.artifacts.CancelUpload, request)
+
+    def _version_name(self, ref: str) -> str:
+        found = self.reference(ref)
+        if found.number is not None and not found.digest:
+            return found.version_name
+        return self.resolve(found).version

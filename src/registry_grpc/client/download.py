@@ -1,0 +1,109 @@
+"""Reading the bytes of one file: in order, checked chunk by chunk, going on where a cut stream ended."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import uuid
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+import google_crc32c
+import grpc
+
+from registry_grpc.client.errors import IntegrityError, RegistryError, Unavailable
+from registry_grpc.client.retries import Patience
+from registry_grpc.client.status import error_from_rpc
+from registry_grpc.v1 import artifacts_pb2
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Iterator
+
+    from registry_grpc.client.connection import Connection
+
+CALL_TIMEOUT_S = 300.0
+"""Of one stream; one that got bytes by then simply goes on in the next."""
+BUFFER_BYTES = 1 << 20
+
+
+def read_chunks(
+    connection: Connection, artifact: artifacts_pb2.Artifact, stop: threading.Event, offset: int = 0
+) -> Iterator[bytes]:
+    """The bytes of `artifact` from `offset`, at most a chunk at a time. The SHA-256 of the whole is the caller's job.
+
+    Raises: RegistryError; IntegrityError when what comes is not what was listed.
+    """
+    size = artifact.digest.size_bytes
+    patience = Patience(stop)
+    while offset < size:
+        try:
+            for content in _stream(connection, artifact, offset):
+                offset += len(content)
+                patience.moved()
+                yield content
+            if offset < size:
+                raise Unavailable(f"the stream of {artifact.path} ended at byte {offset} of {size}")
+        except RegistryError as error:
+            patience.wait(error)
+
+
+def _stream(connection: Connection, artifact: artifacts_pb2.Artifact, offset: int) -> Iterator[bytes]:
+    request = artifacts_pb2.ReadArtifactRequest(name=artifact.name, read_offset=offset, sha256=artifact.digest.sha256)
+    call_id = str(uuid.uuid4())
+    call = connection.stubs.artifacts.ReadArtifact(
+        request, timeout=CALL_TIMEOUT_S, metadata=tuple(connection.metadata(read=True, call_id=call_id))
+    )
+    try:
+        for answer in call:
+            if answer.HasField("artifact") and answer.artifact.digest != artifact.digest:
+                raise IntegrityError(f"{artifact.path} was replaced while it was read; pull again")
+            content = answer.chunk.content
+            if not content:
+                continue
+            if answer.offset != offset or offset + len(content) > artifact.digest.size_bytes:
+                raise IntegrityError(f"the server sent byte {answer.offset} of {artifact.path} for byte {offset}")
+            if answer.chunk.HasField("crc32c") and google_crc32c.value(content) != answer.chunk.crc32c:
+                # Damaged on the way; asked for again from here.
+                raise Unavailable(f"a chunk of {artifact.path} at byte {offset} arrived damaged")
+            offset += len(content)
+            yield content
+    except grpc.RpcError as error:
+        raise error_from_rpc(error, call_id) from error
+    finally:
+        call.cancel()
+
+
+def open_stream(connection: Connection, artifact: artifacts_pb2.Artifact, stop: threading.Event) -> BinaryIO:
+    """A buffered binary stream of `artifact`; reading to the end checks its SHA-256."""
+    return cast("BinaryIO", io.BufferedReader(_ArtifactStream(connection, artifact, stop), BUFFER_BYTES))
+
+
+class _ArtifactStream(io.RawIOBase):
+    def __init__(self, connection: Connection, artifact: artifacts_pb2.Artifact, stop: threading.Event) -> None:
+        super().__init__()
+        self._artifact = artifact
+        self._chunks = read_chunks(connection, artifact, stop)
+        self._rest = memoryview(b"")
+        self._hash = hashlib.sha256()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        if not self._rest:
+            content = next(self._chunks, b"")
+            self._hash.update(content)
+            self._rest = memoryview(content)
+            if not content and self._hash.hexdigest() != self._artifact.digest.sha256:
+                raise IntegrityError(
+                    f"{self._artifact.path} does not hash to {self._artifact.digest.sha256}; discard what was read",
+                    reason="DIGEST_MISMATCH",
+                )
+        count = min(len(buffer), len(self._rest))
+        buffer[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        return count
+
+    def close(self) -> None:
+        self._chunks.close()  # type: ignore[attr-defined]
+        super().close()

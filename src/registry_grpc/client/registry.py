@@ -1,0 +1,161 @@
+"""The Python SDK: `with Registry() as registry: registry.push("fraud", "./out", metrics={"auc": 0.93})`."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Self, Unpack
+
+from registry_grpc.client.artifacts import ArtifactCalls
+from registry_grpc.client.cache import Cache
+from registry_grpc.client.connection import Connection
+from registry_grpc.client.errors import InvalidArgument
+from registry_grpc.client.models import ModelCalls
+from registry_grpc.client.progress import silent
+from registry_grpc.client.projects import ProjectCalls
+from registry_grpc.client.pull import Pull
+from registry_grpc.client.push import Push, PushFields, push_message
+from registry_grpc.client.settings import DEFAULT_TIMEOUT_S, load
+from registry_grpc.client.versions import VersionCalls
+from registry_grpc.v1 import server_pb2, versions_pb2
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import TracebackType
+
+    from registry_grpc.client.progress import Report
+
+
+class Registry(ProjectCalls, ModelCalls, VersionCalls, ArtifactCalls):
+    """A registry. Answers are the contract's messages; every method raises RegistryError.
+
+    Nothing is connected before the first call. Concurrency: one Registry serves any number of threads; a process that
+    forks makes its own afterwards. A read through it never misses a write made through it.
+    """
+
+    def __init__(
+        self,
+        endpoint: str | None = None,
+        *,
+        token: str | None = None,
+        token_file: str | Path | None = None,
+        ca_file: str | Path | None = None,
+        client_cert: str | Path | None = None,
+        client_key: str | Path | None = None,
+        project: str | None = None,
+        cache_dir: str | Path | None = None,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        insecure: bool = False,
+    ) -> None:
+        """Every argument left out is taken from its `MREG_…` variable, else its default.
+
+        `endpoint` is `host:port` or any gRPC target. A loopback endpoint is plaintext unless `ca_file` is given and uses
+        the admin token of this user's `mreg serve`; any other is TLS unless `insecure`. `timeout_s` is the deadline of
+        one call, not of a push or pull.
+        """
+        settings = load(
+            endpoint,
+            token=token,
+            token_file=token_file,
+            ca_file=ca_file,
+            client_cert=client_cert,
+            client_key=client_key,
+            project=project,
+            cache_dir=cache_dir,
+            timeout_s=timeout_s,
+            insecure=insecure,
+        )
+        super().__init__(Connection(settings))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Registry({self.endpoint!r}, project={self.project!r})"
+
+    def close(self) -> None:
+        """End the connection. The Registry can still be used: it connects again."""
+        self._connection.close()
+
+    @property
+    def connection(self) -> Connection:
+        """The connection, for services that have no method here."""
+        return self._connection
+
+    def server_info(self) -> server_pb2.ServerInfo:
+        """Versions, limits and features of the server, and who this client is to it."""
+        info = self._connection.read(self._connection.stubs.server.GetServerInfo, server_pb2.GetServerInfoRequest())
+        self._connection.note_registry(info.registry_uid)
+        return info
+
+    def push(
+        self,
+        model: str,
+        path_or_paths: str | Path | Iterable[str | Path],
+        *,
+        create_model: bool = True,
+        finalize: bool = True,
+        force_new: bool = False,
+        parallel: int = 2,
+        progress: Report | None = None,
+        **fields: Unpack[PushFields],
+    ) -> versions_pb2.ModelVersion:
+        """A version with these files and metadata, made or found again; READY unless `finalize` is off.
+
+        A directory gives its content, `.git` left out; of several paths a directory keeps its name. The same push again
+        sends only what is missing, and once finalized returns the same version, unless `force_new`. Bytes the project
+        holds are not sent. Memory: a few MiB for each of the `parallel` files.
+
+        Raises: IntegrityError when a file changes meanwhile.
+        """
+        push = Push(
+            registry=self,
+            connection=self._connection,
+            model=model,
+            metadata=push_message(fields),
+            create_model=create_model,
+            finalize=finalize,
+            force_new=force_new,
+            parallel=_positive(parallel),
+            report=progress or silent,
+            stop=threading.Event(),
+        )
+        return push.run(path_or_paths)
+
+    def pull(
+        self,
+        ref: str,
+        dest: str | Path | None = None,
+        *,
+        verify: bool = True,
+        parallel: int = 4,
+        progress: Report | None = None,
+    ) -> Path:
+        """A directory with the files of the version `ref` stands for now, every byte checked against its digest.
+
+        Without `dest` it is a read-only directory in the cache; with it a copy there, which appears whole or not at all.
+        `verify=False` takes bytes already in the cache for right when their size is.
+
+        Raises: IntegrityError, FailedPrecondition when `dest` holds anything else.
+        """
+        pull = Pull(
+            registry=self,
+            connection=self._connection,
+            cache=Cache(self._connection.settings.cache_dir),
+            verify=verify,
+            parallel=_positive(parallel),
+            report=progress or silent,
+            stop=threading.Event(),
+        )
+        return pull.run(self.resolve(ref, full=True), Path(dest).absolute() if dest is not None else None)
+
+
+def _positive(parallel: int) -> int:
+    if parallel < 1:
+        raise InvalidArgument(f"parallel is {parallel}; it must be at least 1")
+    return parallel

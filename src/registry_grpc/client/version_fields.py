@@ -1,0 +1,73 @@
+"""The metadata of a version as keyword arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypedDict
+
+from registry_grpc.client import metadata
+from registry_grpc.client.errors import InvalidArgument
+from registry_grpc.client.metadata import (
+    DependencyLike,
+    FrameworkLike,
+    MetricsLike,
+    ParameterLike,
+    ProvenanceLike,
+    SignatureLike,
+)
+from registry_grpc.v1 import versions_pb2
+
+PLAIN = frozenset({"version_label", "owner", "description", "model_card", "algorithm", "task", "domain"})
+MAPS = frozenset({"tags", "annotations"})
+
+
+class VersionFields(TypedDict, total=False):
+    """What a caller may say of a version; simple Python values or the contract's messages."""
+
+    version_label: str
+    owner: str
+    description: str
+    model_card: str
+    tags: Mapping[str, str]
+    annotations: Mapping[str, str]
+    framework: FrameworkLike
+    algorithm: str
+    task: str
+    domain: str
+    signature: SignatureLike
+    provenance: ProvenanceLike
+    parameters: Mapping[str, ParameterLike]
+    dependencies: Iterable[DependencyLike]
+    metrics: MetricsLike
+
+
+def version_message(fields: Mapping[str, Any], name: str = "") -> versions_pb2.ModelVersion:
+    """The message for `fields`; a field that is None was not given.
+
+    Raises: InvalidArgument.
+    """
+    made = versions_pb2.ModelVersion(name=name)
+    for field, value in fields.items():
+        if value is None:
+            continue
+        if field in PLAIN:
+            setattr(made, field, value)
+        elif field in MAPS:
+            getattr(made, field).update(value)
+        elif field == "framework":
+            made.framework.CopyFrom(metadata.framework(value))
+        elif field == "signature":
+            made.signature.CopyFrom(metadata.signature(value))
+        elif field == "provenance":
+            made.provenance.CopyFrom(metadata.provenance(value))
+        elif field == "parameters":
+            for key, item in value.items():
+                made.parameters[key].CopyFrom(metadata.parameter(item))
+        elif field == "dependencies":
+            made.dependencies.extend(metadata.dependencies(value))
+        elif field == "metrics":
+            made.metrics.extend(metadata.metrics(value))
+        else:
+            known = ", ".join(VersionFields.__annotations__)
+            raise InvalidArgument(f"a version has no field {field!r} that can be given; there are {known}")
+    return made

@@ -1,0 +1,135 @@
+"""What the rooms report, turned into metrics. Label children are bound once: looking them up costs too much."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from registry_grpc.observability.metrics import SIZE_CLASSES, STORAGE_OPERATIONS, UPLOAD_OUTCOMES, size_class
+
+if TYPE_CHECKING:
+    from registry_grpc.observability.metrics import Metrics
+
+SOURCES = ("cache", "db")
+RESULTS = ("ok", "not_found", "error")
+STAGE_ACTIONS = ("promote", "rollback", "vacate")
+STAGE_OUTCOMES = ("applied", "denied", "conflict", "error")
+WAITS = ("client", "storage", "db")
+_STORAGE_LABELS = {"put_part": "part", "read": "get"}
+STORAGE_OUTCOMES = ("ok", "not_found", "throttled", "error")
+_LOG = logging.getLogger("registry_grpc.feed")
+
+
+class ResolveCounts:
+    """Answers of Resolve."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        """Every child exists from the start, so that a rate sees the first error."""
+        self._count = {
+            (source, result): metrics.resolves.labels(source, result).inc for source in SOURCES for result in RESULTS
+        }
+
+    def resolved(self, source: str, result: str) -> None:
+        """One answer."""
+        self._count[source, result]()
+
+
+class StageCounts:
+    """Changes of stages asked for."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        """Every child exists from the start."""
+        self._count = {
+            (action, outcome): metrics.stage_transitions.labels(action, outcome).inc
+            for action in STAGE_ACTIONS
+            for outcome in STAGE_OUTCOMES
+        }
+
+    def stage_changed(self, action: str, outcome: str) -> None:
+        """One change, or refusal of one."""
+        self._count[action, outcome]()
+
+
+class TransferCounts:
+    """Uploads and downloads through this process."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        """Every child exists from the start."""
+        self._metrics = metrics
+        self._finished = {outcome: metrics.uploads_finished.labels(outcome).inc for outcome in UPLOAD_OUTCOMES}
+        self._waited = {on: metrics.upload_wait_seconds.labels(on).inc for on in WAITS}
+        self._received = metrics.upload_bytes.labels("proxy").inc
+        self._sent = metrics.download_bytes.labels("proxy").inc
+        for name in (*SIZE_CLASSES, "ge10g"):
+            metrics.upload_seconds.labels(name)
+            metrics.upload_throughput.labels(name)
+
+    def upload_began(self) -> None:
+        """A stream opened."""
+        self._metrics.uploads_in_progress.inc()
+
+    def upload_received(self, size_bytes: int) -> None:
+        """Bytes came in."""
+        self._received(size_bytes)
+
+    def upload_waited(self, on: str, seconds: float) -> None:
+        """An upload waited for the client, the store or the database."""
+        self._waited[on](seconds)
+
+    def upload_ended(self, outcome: str, size_bytes: int, seconds: float) -> None:
+        """A stream ended; `size_bytes` came in it."""
+        self._metrics.uploads_in_progress.dec()
+        self._finished[outcome]()
+        if outcome == "committed":
+            name = size_class(size_bytes)
+            self._metrics.upload_seconds.labels(name).observe(seconds)
+            self._metrics.upload_throughput.labels(name).observe(size_bytes / max(seconds, 1e-6))
+
+    def downloaded(self, size_bytes: int) -> None:
+        """Bytes went out."""
+        self._sent(size_bytes)
+
+
+class StorageCounts:
+    """Requests to the artifact store."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        """Every child exists from the start."""
+        self._count = {
+            (operation, outcome): metrics.storage_requests.labels(operation, outcome).inc
+            for operation in STORAGE_OPERATIONS
+            for outcome in STORAGE_OUTCOMES
+        }
+        self._seconds = {
+            operation: metrics.storage_seconds.labels(operation).observe for operation in STORAGE_OPERATIONS
+        }
+
+    def observe(self, operation: str, outcome: str, seconds: float, size_bytes: int) -> None:  # noqa: ARG002 - the interface
+        """One request, by the name of the port's method."""
+        label = _STORAGE_LABELS.get(operation, operation)
+        self._count[label, outcome]()
+        self._seconds[label](seconds)
+
+
+class FeedReport:
+    """How the change feed goes."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        """Silent until the feed starts."""
+        self._metrics = metrics
+        self._failing = False
+
+    def advanced(self, revision: int, lag_s: float) -> None:
+        """The feed is complete up to `revision`."""
+        self._metrics.feed_revision.set(revision)
+        self._metrics.feed_lag_seconds.set(lag_s)
+        if self._failing:
+            _LOG.warning("change feed recovered", extra={"revision": revision})
+            self._failing = False
+
+    def failed(self, error: Exception, lag_s: float) -> None:
+        """A poll failed. Said once per outage, not ten times a second."""
+        self._metrics.feed_lag_seconds.set(lag_s)
+        if not self._failing:
+            _LOG.warning("change feed cannot read the database", exc_info=error)
+            self._failing = True

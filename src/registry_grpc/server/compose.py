@@ -1,0 +1,144 @@
+"""The composition root: the only place that names concrete classes of every room. Reads like a list."""
+
+from __future__ import annotations
+
+import os
+import socket
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from registry_grpc.auth.authenticator import store_lookup
+from registry_grpc.auth.bootstrap import ensure_admin_token
+from registry_grpc.observability.observers import FeedReport, ResolveCounts, StageCounts, StorageCounts
+from registry_grpc.server.composition import Composition, Foundation
+from registry_grpc.server.gauges import StorageGauges
+from registry_grpc.server.ids import RandomIds
+from registry_grpc.server.leader import Job, Leader
+from registry_grpc.server.servicers import Core, servicers
+from registry_grpc.services.edge import Edge
+from registry_grpc.services.resolving import Resolver, reply_of
+from registry_grpc.storage.artifacts.local import LocalArtifactStore
+from registry_grpc.storage.artifacts.metered import MeteredArtifactStore
+from registry_grpc.storage.artifacts.s3 import S3ArtifactStore
+from registry_grpc.storage.sql.store import SqlStore
+from registry_grpc.usecases.deletion import DeleteVersion
+from registry_grpc.usecases.resolve import Resolve
+from registry_grpc.usecases.sweeps import ExpireDrafts, ExpireUploads
+from registry_grpc.watch.feed import ChangeFeed
+from registry_grpc.watch.projection import Projection
+
+if TYPE_CHECKING:
+    from registry_grpc.ports.artifacts import ArtifactStore
+    from registry_grpc.server.settings import Settings
+
+MAX_AGE = timedelta(hours=1)
+"""How long a caller may go on with an answer of Resolve when the registry is away."""
+UNDELETE_WINDOW = timedelta(days=30)
+SWEEP_S = 60.0
+GAUGES_S = 30.0
+
+
+async def compose(foundation: Foundation) -> Composition:
+    """Everything behind the edge of one server process.
+
+    Raises: SchemaError, StoreInUseError, DATABASE_UNAVAILABLE.
+    """
+    settings, metrics = foundation.settings, foundation.metrics
+    control, transfer = foundation.control, foundation.transfer
+    store = await control.run(open_store, settings)
+    artifacts = MeteredArtifactStore(open_artifacts(settings), StorageCounts(metrics))
+    projection = Projection(lambda pointer: reply_of(pointer, MAX_AGE))
+    feed = ChangeFeed(
+        store,
+        projection,
+        control.run,
+        FeedReport(metrics),
+        max_staleness_s=settings.max_staleness_s,
+    )
+    store.observer = feed
+    edge = Edge(control, feed, store)
+    core = Core(
+        edge=edge,
+        transfer=transfer,
+        artifacts=artifacts,
+        ids=RandomIds(),
+        resolver=Resolver(edge, projection, Resolve(store), MAX_AGE, ResolveCounts(metrics)),
+        stage_observer=StageCounts(metrics),
+        metrics=metrics,
+        draft_retention=timedelta(seconds=settings.draft_retention_s),
+        upload_retention=timedelta(seconds=settings.upload_retention_s),
+        undelete_window=UNDELETE_WINDOW,
+        can_sign=settings.artifact_store == "s3",
+    )
+    adders, uploads = servicers(core)
+    leader = Leader(store, control, f"{socket.gethostname()}:{os.getpid()}", _jobs(store, artifacts, foundation))
+
+    async def begin() -> None:
+        await feed.start()
+        await control.run(ensure_admin_token, store, settings.data_dir)
+        metrics.db_schema_at_head.set(1)
+        leader.start()
+
+    async def end() -> None:
+        await leader.stop()
+        await feed.stop()
+        await control.run(store.close)
+
+    async def feed_is_fresh() -> None:
+        if not feed.is_fresh():
+            message = f"the change feed last heard from the database {feed.lag_s:.1f} s ago"
+            raise TimeoutError(message)
+
+    return Composition(
+        servicers=adders,
+        token_lookup=store_lookup(store, control.run),
+        probes={
+            "database": lambda: control.run(store.ping),
+            "artifacts": lambda: transfer.run(artifacts.ping),
+            "feed": feed_is_fresh,
+        },
+        on_start=[begin],
+        on_drain=[uploads.drain],
+        on_stop=[end],
+    )
+
+
+def open_store(settings: Settings) -> SqlStore:
+    """The metadata store of the settings. The embedded database upgrades itself; any other one is upgraded by hand.
+
+    Raises: SchemaError, StoreInUseError, DATABASE_UNAVAILABLE.
+    """
+    embedded = settings.database_url is None and settings.database_url_file is None
+    return SqlStore(
+        settings.database.get_secret_value(),
+        pool_size=max(settings.db_pool_size, settings.control_threads),
+        auto_upgrade=embedded,
+    )
+
+
+def open_artifacts(settings: Settings) -> ArtifactStore:
+    """The artifact store of the settings. Nothing is asked of it yet."""
+    if settings.artifact_store == "file":
+        return LocalArtifactStore(settings.data_dir / "artifacts")
+    access, secret = settings.s3_access_key, settings.s3_secret
+    return S3ArtifactStore(
+        settings.s3_endpoint or "",
+        access.get_secret_value() if access else "",
+        secret.get_secret_value() if secret else "",
+        settings.s3_bucket,
+        secure=settings.s3_secure,
+        region=settings.s3_region,
+        public_endpoint=settings.s3_public_endpoint,
+        connections=settings.transfer_threads * 2,
+    )
+
+
+def _jobs(store: SqlStore, artifacts: ArtifactStore, foundation: Foundation) -> list[Job]:
+    gauges = StorageGauges(store, foundation.metrics)
+    drafts = ExpireDrafts(store, DeleteVersion(store, UNDELETE_WINDOW))
+    return [
+        Job("storage gauges", GAUGES_S, gauges),
+        Job("expire uploads", SWEEP_S, ExpireUploads(store, artifacts)),
+        Job("expire drafts", SWEEP_S, drafts),
+        Job("forget request ids", SWEEP_S, store.expire_idempotency),
+    ]

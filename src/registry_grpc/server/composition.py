@@ -1,0 +1,48 @@
+"""What the composition root is given, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from registry_grpc.auth.authenticator import Lookup
+from registry_grpc.observability.health import Probe
+from registry_grpc.observability.metrics import Metrics
+from registry_grpc.server.pools import Pool
+from registry_grpc.server.settings import Settings
+
+Hook = Callable[[], Awaitable[object]]
+Adder = Callable[[Any], None]
+"""Adds one servicer: `lambda server: add_ModelServiceServicer_to_server(servicer, server)`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Foundation:
+    """What is there before anything is composed."""
+
+    settings: Settings
+    metrics: Metrics
+    control: Pool
+    """For calls to the store."""
+    transfer: Pool
+    """For bytes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Composition:
+    """Everything the edge needs of the core. Hooks run on the loop, in order."""
+
+    servicers: Sequence[Adder]
+    token_lookup: Lookup
+    probes: Mapping[str, Probe] = field(default_factory=dict)
+    """Readiness; liveness depends on none of them."""
+    on_start: Sequence[Hook] = ()
+    """Before the first call is taken: fill the projection, start the followers."""
+    on_drain: Sequence[Hook] = ()
+    """When new work stops coming: tell the watchers."""
+    on_stop: Sequence[Hook] = ()
+    """After the last call: stop the followers, close the store."""
+
+
+Compose = Callable[[Foundation], Awaitable[Composition]]

@@ -1,0 +1,85 @@
+"""What is known of one method before its first call, worked out once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+
+from registry_grpc.auth.permissions import PERMISSIONS, PUBLIC
+from registry_grpc.domain.errors import Reason, RegistryError
+from registry_grpc.observability.rpc_metrics import MethodMetrics, RpcMetrics
+from registry_grpc.services.validation import refusal, validator_for
+
+if TYPE_CHECKING:
+    Handler: TypeAlias = grpc.RpcMethodHandler[Any, Any]
+else:
+    Handler = grpc.RpcMethodHandler
+OWN_PACKAGE = "registry_grpc."
+
+
+class Method:
+    """One method: names, shape, metric children, and how its requests are read."""
+
+    __slots__ = ("handler", "metrics", "name", "parse", "path", "public", "quiet")
+
+    def __init__(self, path: str, handler: Any, metrics: RpcMetrics) -> None:  # noqa: ANN401 - grpc's handler is an untyped tuple
+        """`path` is the full one, `/package.Service/Method`."""
+        service, _, method = path.lstrip("/").partition("/")
+        self.path = path
+        self.name = f"{service.rpartition('.')[2]}.{method}"
+        self.handler = handler
+        self.public = PERMISSIONS.get(path) == PUBLIC
+        # Probes come every few seconds from everywhere; only those that fail are worth a line.
+        self.quiet = service == "grpc.health.v1.Health"
+        self.metrics: MethodMetrics = metrics.method(
+            service,
+            method,
+            client_streams=handler.request_streaming,
+            server_streams=handler.response_streaming,
+        )
+        own = service.startswith(OWN_PACKAGE)
+        self.parse = _parser(handler.request_deserializer, validated=own)
+
+    @property
+    def streams(self) -> bool:
+        """Whether either side sends a stream."""
+        return bool(self.handler.request_streaming or self.handler.response_streaming)
+
+
+def _parser(from_string: Any, *, validated: bool) -> Callable[[bytes], Message]:  # noqa: ANN401
+    """Reads and checks a request. grpcio's own deserialiser would answer garbage with UNKNOWN and protobuf's text."""
+    collect = validator_for(from_string.__self__.DESCRIPTOR).collect if validated else lambda *_: None
+
+    def parse(raw: bytes) -> Message:
+        try:
+            message: Message = from_string(raw)
+        except DecodeError:
+            raise RegistryError(
+                Reason.MALFORMED_REQUEST, "the request bytes are no message of the expected type"
+            ) from None
+        faults: list[Any] = []
+        collect(message, "", faults)
+        if faults:
+            raise refusal(faults[:20])
+        return message
+
+    return parse
+
+
+def serialize(reply: Any) -> bytes:  # noqa: ANN401 - a message, or bytes made before
+    """The bytes of a reply; prebuilt ones go out as they are."""
+    if type(reply) is bytes:
+        return reply
+    data: bytes = reply.SerializeToString()
+    return data
+
+
+def code_of(context: Any) -> grpc.StatusCode:  # noqa: ANN401
+    """The code someone else set on `context` before aborting."""
+    code = context.code()
+    if isinstance(code, grpc.StatusCode):
+        return code
+    return next((each for each in grpc.StatusCode if each.value[0] == code), grpc.StatusCode.UNKNOWN)

@@ -1,0 +1,146 @@
+"""The four shapes of a call, each wrapped so that its whole life has one outcome.
+
+Streams of replies are written by us and never returned as a generator: the outcome must see the iteration, a
+cancelled write included, which a suspended generator does not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import grpc
+from google.protobuf.message import Message
+
+from registry_grpc.server.interceptors.calls import Call, Desk
+from registry_grpc.server.interceptors.methods import Handler, Method, serialize
+
+
+def wrapped(desk: Desk, method: Method) -> Handler:
+    """The handler grpc runs instead of the servicer's own. It reads and writes bytes only."""
+    handler = method.handler
+    if handler.request_streaming and handler.response_streaming:
+        return grpc.stream_stream_rpc_method_handler(_replies(desk, method, handler.stream_stream))
+    if handler.request_streaming:
+        return grpc.stream_unary_rpc_method_handler(_reply(desk, method, handler.stream_unary))
+    if handler.response_streaming:
+        return grpc.unary_stream_rpc_method_handler(_replies(desk, method, handler.unary_stream))
+    return grpc.unary_unary_rpc_method_handler(_unary(desk, method, handler.unary_unary))
+
+
+def _unary(desk: Desk, method: Method, serve: Callable[..., Awaitable[Any]]) -> Any:  # noqa: ANN401
+    """The hot path: no time limit object unless the caller's own deadline is missing or too long."""
+    parse, received, sent = method.parse, method.metrics.received.inc, method.metrics.sent.inc
+
+    async def answer(raw: bytes, context: Any) -> bytes:  # noqa: ANN401
+        call = Call(desk, method, context)
+        received()
+        try:
+            await call.enter()
+            request = parse(raw)
+            if call.deadline_s is None:
+                data = serialize(await serve(request, context))
+            else:
+                async with asyncio.timeout(call.deadline_s):
+                    data = serialize(await serve(request, context))
+        except BaseException as error:  # noqa: BLE001 - the one place where every outcome is judged
+            await call.fail(error)
+        sent()
+        call.succeed()
+        return data
+
+    return answer
+
+
+def _reply(desk: Desk, method: Method, serve: Callable[..., Awaitable[Any]]) -> Any:  # noqa: ANN401
+    """Many requests, one reply."""
+    sent = method.metrics.sent.inc
+
+    async def answer(raws: AsyncIterator[bytes], context: Any) -> bytes:  # noqa: ANN401
+        call = Call(desk, method, context)
+        try:
+            await call.enter()
+            async with asyncio.timeout(call.deadline_s):
+                data = serialize(await serve(_parsed(method, raws), context))
+            _require_caller(context)
+        except BaseException as error:  # noqa: BLE001 - the one place where every outcome is judged
+            await call.fail(error)
+        sent()
+        call.succeed()
+        return data
+
+    return answer
+
+
+def _replies(desk: Desk, method: Method, serve: Callable[..., Any]) -> Any:  # noqa: ANN401
+    """One request or many, many replies."""
+    streams_in = method.handler.request_streaming
+
+    async def answer(incoming: Any, context: Any) -> None:  # noqa: ANN401
+        call = Call(desk, method, context)
+        try:
+            await call.enter()
+            if streams_in:
+                request: Any = _parsed(method, incoming)
+            else:
+                method.metrics.received.inc()
+                request = method.parse(incoming)
+            async with asyncio.timeout(call.deadline_s):
+                await _write_all(serve, request, context, method)
+            _require_caller(context)
+        except BaseException as error:  # noqa: BLE001 - the one place where every outcome is judged
+            await call.fail(error)
+        call.succeed()
+
+    return answer
+
+
+async def _write_all(
+    serve: Callable[..., Any],
+    request: Any,  # noqa: ANN401
+    context: Any,  # noqa: ANN401
+    method: Method,
+) -> None:
+    """Send every reply of an async generator, which is closed whatever happens."""
+    if not inspect.isasyncgenfunction(serve):
+        await serve(request, _Writer(context, method))
+        return
+    replies = serve(request, context)
+    sent = method.metrics.sent.inc
+    try:
+        async for reply in replies:
+            await context.write(serialize(reply))
+            sent()
+    finally:
+        await replies.aclose()
+
+
+class _Writer:
+    """A context for servicers that write their replies themselves, as grpc's own health and reflection may."""
+
+    def __init__(self, context: Any, method: Method) -> None:  # noqa: ANN401
+        self._context = context
+        self._sent = method.metrics.sent.inc
+
+    async def write(self, reply: Any) -> None:  # noqa: ANN401
+        await self._context.write(serialize(reply))
+        self._sent()
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401
+        return getattr(self._context, name)
+
+
+async def _parsed(method: Method, raws: AsyncIterator[bytes]) -> AsyncIterator[Message]:
+    """Requests as they come. The end of this says nothing: a stream that was cut ends the same way."""
+    parse, received = method.parse, method.metrics.received.inc
+    async for raw in raws:
+        received()
+        yield parse(raw)
+
+
+def _require_caller(context: Any) -> None:  # noqa: ANN401
+    """A stream that was cut looks finished to its servicer; to the outcome it must not."""
+    if context.cancelled():
+        raise asyncio.CancelledError

@@ -1,0 +1,86 @@
+"""The jobs that exactly one replica runs: expiry and the gauges that are computed from SQL.
+
+Leadership is a lease row with an epoch, judged by the database's clock. Every job is safe to run twice, so that a
+replica that was deposed without noticing does no harm.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from registry_grpc.ports.store import Store
+    from registry_grpc.server.pools import Pool
+
+LEASE = "leader"
+TTL = timedelta(seconds=30)
+RENEW_S = 10.0
+_LOG = logging.getLogger("registry_grpc.leader")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Something to do from time to time. Blocking."""
+
+    name: str
+    every_s: float
+    run: Callable[[], object]
+
+
+class Leader:
+    """Runs the jobs while this replica holds the lease."""
+
+    def __init__(self, store: Store, pool: Pool, holder: str, jobs: Sequence[Job]) -> None:
+        """`holder` is unique to this process."""
+        self._store = store
+        self._pool = pool
+        self._holder = holder
+        self._jobs = jobs
+        self._due = dict.fromkeys((job.name for job in jobs), 0.0)
+        self._task: asyncio.Task[None] | None = None
+        self.epoch: int | None = None
+        """Epoch of the lease; None while another replica leads."""
+
+    def start(self) -> None:
+        """Begin to stand for election."""
+        self._task = asyncio.create_task(self._run(), name="leader")
+
+    async def stop(self) -> None:
+        """Give the lease back, so that another replica leads at once."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        if self.epoch is not None:
+            with contextlib.suppress(Exception):
+                await self._pool.run(self._store.release_lease, LEASE, self._holder)
+            self.epoch = None
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self._lead()
+            except Exception as error:  # noqa: BLE001 - whatever fails is tried again; it is reported
+                self.epoch = None
+                _LOG.warning("leader jobs failed", exc_info=error)
+            await asyncio.sleep(RENEW_S)
+
+    async def _lead(self) -> None:
+        before = self.epoch
+        self.epoch = await self._pool.run(self._store.acquire_lease, LEASE, self._holder, TTL)
+        if self.epoch != before:
+            _LOG.info("leadership changed", extra={"epoch": self.epoch, "leads": self.epoch is not None})
+        if self.epoch is None:
+            return
+        for job in self._jobs:
+            if time.monotonic() >= self._due[job.name]:
+                await self._pool.run(job.run)
+                self._due[job.name] = time.monotonic() + job.every_s

@@ -1,0 +1,75 @@
+"""The life of the process: its loop, its signals, its directory, the watch on its own lateness."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any, TypeVar
+
+from prometheus_client import Gauge
+
+T = TypeVar("T")
+LAG_INTERVAL_S = 0.5
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_LOG = logging.getLogger("registry_grpc.server")
+
+
+def run(main: Coroutine[Any, Any, T], *, uvloop: bool) -> T:
+    """Run `main` to its end, on uvloop where that is wished and there is one."""
+    with asyncio.Runner(loop_factory=_loop_factory() if uvloop else None) as runner:
+        return runner.run(main)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    try:
+        import uvloop as library  # noqa: PLC0415 - not on every platform
+    except ImportError:
+        return None
+    return library.new_event_loop
+
+
+class Signals:
+    """Turns the first SIGTERM or SIGINT into an event; the second ends the process at once."""
+
+    def __init__(self) -> None:
+        self._asked = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in SIGNALS:
+            loop.add_signal_handler(number, self._received, number)
+
+    async def wait(self) -> None:
+        """Return when the process should end."""
+        await self._asked.wait()
+
+    def close(self) -> None:
+        """Give the signals back."""
+        loop = asyncio.get_running_loop()
+        for number in SIGNALS:
+            loop.remove_signal_handler(number)
+
+    def _received(self, number: int) -> None:
+        if self._asked.is_set():
+            os._exit(128 + number)
+        _LOG.info("stopping", extra={"signal": signal.Signals(number).name})
+        self._asked.set()
+
+
+async def measure_lag(gauge: Gauge) -> None:
+    """Keep `gauge` at how late the loop last ran a timer. For ever."""
+    while True:
+        before = time.perf_counter()
+        await asyncio.sleep(LAG_INTERVAL_S)
+        gauge.set(max(0.0, time.perf_counter() - before - LAG_INTERVAL_S))
+
+
+def prepare_data_dir(path: Path) -> None:
+    """Make the directory, for this user only. One that is there keeps its mode.
+
+    Raises: OSError.
+    """
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)

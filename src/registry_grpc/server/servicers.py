@@ -1,0 +1,214 @@
+"""The servicers and the use cases in them: the second half of the composition root."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from registry_grpc import __version__
+from registry_grpc.domain.artifacts import BLOCK_BYTES, MAX_ARTIFACT_BYTES, MIB
+from registry_grpc.observability.observers import TransferCounts
+from registry_grpc.services.artifacts import ArtifactServicer, ArtifactVerbs
+from registry_grpc.services.codec.artifacts import MAX_CHUNK_BYTES
+from registry_grpc.services.downloads import Downloads
+from registry_grpc.services.models import ModelServicer, ModelVerbs
+from registry_grpc.services.pages import Pages
+from registry_grpc.services.paging import MAX_PAGE_SIZE, PageTokens
+from registry_grpc.services.projects import ProjectServicer
+from registry_grpc.services.server_info import ServerFacts, ServerServicer
+from registry_grpc.services.stages import StageServicer
+from registry_grpc.services.uploads import Uploads
+from registry_grpc.services.versions import VersionVerbs
+from registry_grpc.storage.artifacts.hashing import PartHasher
+from registry_grpc.storage.artifacts.verifying import VerifiedReads
+from registry_grpc.usecases import aliases, attach, deletion, files, models, projects, stages, versions
+from registry_grpc.usecases import uploads as upload_verbs
+from registry_grpc.usecases.finalize import FinalizeVersion
+from registry_grpc.usecases.upload_session import UploadWriter
+from registry_grpc.v1 import (
+    artifacts_pb2_grpc,
+    models_pb2_grpc,
+    projects_pb2_grpc,
+    server_pb2,
+    server_pb2_grpc,
+    stages_pb2_grpc,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from registry_grpc.observability.metrics import Metrics
+    from registry_grpc.ports.artifacts import ArtifactStore
+    from registry_grpc.ports.clock import Ids
+    from registry_grpc.server.composition import Adder
+    from registry_grpc.services.edge import Edge, Pool
+    from registry_grpc.services.resolving import Resolver
+    from registry_grpc.services.stages import StageObserver
+
+MAX_FILES = 10_000
+MAX_TAGS = 64
+MAX_ANNOTATIONS = 64
+MAX_BATCH = 100
+FIND_LEASE = timedelta(hours=2)
+"""Bytes a caller was told are here are kept for so long; an hour of it is promised."""
+REQUEST_ID_RETENTION = timedelta(hours=24)
+MAX_UNARY_DEADLINE = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Core:
+    """What the servicers are built on."""
+
+    edge: Edge
+    transfer: Pool
+    artifacts: ArtifactStore
+    ids: Ids
+    resolver: Resolver
+    stage_observer: StageObserver
+    metrics: Metrics
+    draft_retention: timedelta
+    upload_retention: timedelta
+    undelete_window: timedelta
+    can_sign: bool
+
+
+def servicers(core: Core) -> tuple[Sequence[Adder], Uploads]:
+    """What adds each servicer to a server, and the uploads to drain before it stops."""
+    pages = Pages(PageTokens(core.edge.store.registry_uid))
+    counts = TransferCounts(core.metrics)
+    uploads = Uploads(_writer(core), core.transfer, core.edge.control, counts)
+    locate = files.LocateArtifact(core.edge.store)
+    verified = VerifiedReads(core.artifacts)
+    downloads = Downloads(
+        core.edge,
+        core.transfer,
+        locate,
+        lambda artifact, blob, offset, length: verified.read(blob, offset, length, artifact=artifact.name),
+        counts,
+    )
+    server = ServerServicer(core.edge, _facts(core))
+    project = _projects(core, pages)
+    model = ModelServicer(core.edge, pages, _model_verbs(core), _version_verbs(core))
+    artifact = ArtifactServicer(core.edge, pages, _artifact_verbs(core, locate), uploads, downloads)
+    stage = _stages(core, pages)
+    return [
+        lambda grpc: server_pb2_grpc.add_ServerServiceServicer_to_server(server, grpc),
+        lambda grpc: projects_pb2_grpc.add_ProjectServiceServicer_to_server(project, grpc),
+        lambda grpc: models_pb2_grpc.add_ModelServiceServicer_to_server(model, grpc),
+        lambda grpc: artifacts_pb2_grpc.add_ArtifactServiceServicer_to_server(artifact, grpc),
+        lambda grpc: stages_pb2_grpc.add_StageServiceServicer_to_server(stage, grpc),
+    ], uploads
+
+
+def _writer(core: Core) -> UploadWriter:
+    return UploadWriter(
+        core.edge.store,
+        core.artifacts,
+        core.ids,
+        PartHasher,
+        max_files=MAX_FILES,
+        draft_retention=core.draft_retention,
+        upload_retention=core.upload_retention,
+    )
+
+
+def _projects(core: Core, pages: Pages) -> ProjectServicer:
+    store = core.edge.store
+    return ProjectServicer(
+        core.edge,
+        pages,
+        create=projects.CreateProject(store, core.ids),
+        get=projects.GetProject(store),
+        list_projects=projects.ListProjects(store),
+        update=projects.UpdateProject(store),
+    )
+
+
+def _model_verbs(core: Core) -> ModelVerbs:
+    store = core.edge.store
+    return ModelVerbs(
+        create=models.CreateModel(store, core.ids),
+        get=models.GetModel(store),
+        list=models.ListModels(store),
+        update=models.UpdateModel(store),
+        delete=deletion.DeleteModel(store, core.undelete_window),
+        undelete=deletion.UndeleteModel(store),
+        list_aliases=aliases.ListAliases(store),
+        update_aliases=aliases.UpdateAliases(store),
+    )
+
+
+def _version_verbs(core: Core) -> VersionVerbs:
+    store = core.edge.store
+    return VersionVerbs(
+        create=versions.CreateVersion(store, core.ids, core.draft_retention),
+        get=versions.GetVersion(store),
+        batch_get=versions.BatchGetVersions(store),
+        list=versions.ListVersions(store),
+        update=versions.UpdateVersion(store),
+        finalize=FinalizeVersion(store, core.artifacts, MAX_FILES),
+        delete=deletion.DeleteVersion(store, core.undelete_window),
+        undelete=deletion.UndeleteVersion(store, core.draft_retention),
+    )
+
+
+def _artifact_verbs(core: Core, locate: files.LocateArtifact) -> ArtifactVerbs:
+    store = core.edge.store
+    return ArtifactVerbs(
+        find_missing=attach.FindMissingArtifacts(store, FIND_LEASE),
+        attach=attach.AttachArtifacts(store, MAX_FILES, core.draft_retention),
+        start_upload=upload_verbs.StartUpload(
+            store,
+            core.ids,
+            MAX_FILES,
+            core.draft_retention,
+            core.upload_retention,
+        ),
+        get_upload=upload_verbs.GetUpload(store),
+        list_uploads=upload_verbs.ListUploads(store),
+        cancel_upload=upload_verbs.CancelUpload(store, core.artifacts),
+        get=files.GetArtifact(store),
+        list=files.ListArtifacts(store),
+        sign_url=files.SignArtifactUrl(store, core.artifacts, locate),
+    )
+
+
+def _stages(core: Core, pages: Pages) -> StageServicer:
+    store = core.edge.store
+    return StageServicer(
+        core.edge,
+        pages,
+        core.resolver,
+        core.stage_observer,
+        get=stages.GetStage(store),
+        list_stages=stages.ListStages(store),
+        history=stages.ListStageHistory(store),
+        promote=stages.PromoteVersion(store),
+        rollback=stages.RollbackStage(store),
+        vacate=stages.VacateStage(store),
+    )
+
+
+def _facts(core: Core) -> ServerFacts:
+    limits = server_pb2.Limits(
+        max_chunk_bytes=MAX_CHUNK_BYTES,
+        preferred_chunk_bytes=MIB,
+        part_bytes=BLOCK_BYTES,
+        max_artifact_bytes=MAX_ARTIFACT_BYTES,
+        max_files_per_version=MAX_FILES,
+        max_page_size=MAX_PAGE_SIZE,
+        max_tags=MAX_TAGS,
+        max_annotations=MAX_ANNOTATIONS,
+        max_batch_size=MAX_BATCH,
+    )
+    for field, time in (
+        (limits.upload_retention, core.upload_retention),
+        (limits.draft_retention, core.draft_retention),
+        (limits.request_id_retention, REQUEST_ID_RETENTION),
+        (limits.undelete_window, core.undelete_window),
+        (limits.max_unary_deadline, MAX_UNARY_DEADLINE),
+    ):
+        field.FromTimedelta(time)
+    features = ["artifacts.sign_url"] if core.can_sign else []
+    return ServerFacts(__version__, features, limits)

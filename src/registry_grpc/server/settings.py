@@ -1,0 +1,214 @@
+"""What the server is told, read once: flag, then `MREG_…` environment, then TOML file, then default."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+
+from registry_grpc.server.listeners import Listener, TlsMode, existing, parse_listener
+
+MIB = 1 << 20
+DAY_S = 86_400.0
+OFF = "off"
+
+
+def default_data_dir() -> Path:
+    """`$XDG_DATA_HOME/mreg`, else `~/.local/share/mreg`."""
+    home = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local/share")
+    return Path(home) / "mreg"
+
+
+def _split(value: object) -> object:
+    """`a,b` as the environment has it."""
+    return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
+
+
+def _expanded(value: object) -> object:
+    return Path(value).expanduser() if isinstance(value, str) else value
+
+
+ExpandedPath = Annotated[Path, BeforeValidator(_expanded)]
+Addresses = Annotated[tuple[str, ...], BeforeValidator(_split)]
+Count = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Settings(BaseModel):
+    """All settings of a server. Its `repr` shows no secret."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    data_dir: ExpandedPath = Field(default_factory=default_data_dir)
+    """Holds the admin token, and database and artifacts when they are embedded."""
+
+    listen: Addresses = ("127.0.0.1:7470",)
+    """`[tls|mtls|plaintext://]host:port`; without a mode TLS when there is a certificate, else plaintext."""
+    insecure_plaintext: bool = False
+    """Allow plaintext where other machines can reach it."""
+    health_listen: str | None = None
+    """A plaintext listener with nothing but grpc.health.v1, for kubelets."""
+    metrics_listen: str = "127.0.0.1:7471"
+    """`host:port` of `/metrics` and `/livez`, or `off`."""
+    tls_cert: ExpandedPath | None = None
+    tls_key: ExpandedPath | None = None
+    tls_client_ca: ExpandedPath | None = None
+
+    database_url: SecretStr | None = None
+    """SQLAlchemy URL; SQLite in `data_dir` when unset."""
+    database_url_file: ExpandedPath | None = None
+    db_pool_size: Count = 8
+
+    artifact_store: Literal["file", "s3"] = "file"
+    s3_endpoint: str | None = None
+    s3_public_endpoint: str | None = None
+    """Where clients reach the store for signed URLs, when that differs."""
+    s3_access_key: SecretStr | None = None
+    s3_secret_key: SecretStr | None = None
+    s3_secret_key_file: ExpandedPath | None = None
+    s3_bucket: str = "mreg"
+    s3_region: str = "us-east-1"
+    s3_secure: bool = True
+
+    control_threads: Count = 8
+    transfer_threads: Count = 8
+    max_in_flight: Count = 4096
+    """Most calls open at once; a fuse for memory."""
+    max_uploads: Count = 64
+    """Most uploads taking bytes at once."""
+    parts_in_flight: Count = 2
+    """Parts one upload holds in memory."""
+
+    max_staleness_s: Seconds = 2.0
+    drain_s: Seconds = 25.0
+    """Longest time running calls get at shutdown."""
+    drain_wait_s: Annotated[float, Field(ge=0, le=60)] = 3.0
+    """How long balancers get to notice before that; 0 is used when only this machine can reach the server."""
+    max_connection_age_s: Seconds = 1800.0
+    max_message_bytes: Annotated[int, Field(ge=3 * MIB, le=64 * MIB)] = 4 * MIB
+    draft_retention_s: Seconds = 7 * DAY_S
+    upload_retention_s: Seconds = 7 * DAY_S
+
+    reflection: bool = True
+    uvloop: bool = True
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["auto", "json", "console"] = "auto"
+
+    @property
+    def listeners(self) -> tuple[Listener, ...]:
+        """Parsed `listen`."""
+        default = TlsMode.TLS if self.tls_cert else TlsMode.PLAINTEXT
+        return tuple(parse_listener(text, default=default) for text in self.listen)
+
+    @property
+    def health_listener(self) -> Listener | None:
+        """Parsed `health_listen`."""
+        if self.health_listen is None:
+            return None
+        return parse_listener(self.health_listen, default=TlsMode.PLAINTEXT)
+
+    @property
+    def metrics_listener(self) -> Listener | None:
+        """Parsed `metrics_listen`; None when it is off."""
+        if self.metrics_listen == OFF:
+            return None
+        return parse_listener(self.metrics_listen, default=TlsMode.PLAINTEXT)
+
+    @property
+    def database(self) -> SecretStr:
+        """The database URL in force.
+
+        Raises: OSError, when the file that holds it cannot be read.
+        """
+        if self.database_url_file is not None:
+            return SecretStr(self.database_url_file.read_text().strip())
+        return self.database_url or SecretStr(f"sqlite:///{self.data_dir / 'registry.db'}")
+
+    @property
+    def s3_secret(self) -> SecretStr | None:
+        """The secret key in force.
+
+        Raises: OSError, when the file that holds it cannot be read.
+        """
+        if self.s3_secret_key_file is not None:
+            return SecretStr(self.s3_secret_key_file.read_text().strip())
+        return self.s3_secret_key
+
+    @property
+    def artifact_dir(self) -> Path:
+        """Where the `file` store keeps bytes."""
+        return self.data_dir / "artifacts"
+
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        faults = [*self._address_faults(), *self._tls_faults(), *self._store_faults()]
+        if faults:
+            raise ValueError("\n".join(faults))
+        return self
+
+    def _address_faults(self) -> list[str]:
+        faults = []
+        if not self.listen:
+            faults.append("listen: needs at least one address")
+        named = [("listen", text) for text in self.listen]
+        if self.health_listen is not None:
+            named.append(("health_listen", self.health_listen))
+        if self.metrics_listen != OFF:
+            named.append(("metrics_listen", self.metrics_listen))
+        for name, text in named:
+            try:
+                listener = parse_listener(text, default=self._default_mode(name))
+            except ValueError as error:
+                faults.append(f"{name}: {error}")
+                continue
+            faults += self._listener_faults(name, listener)
+        return faults
+
+    def _default_mode(self, name: str) -> TlsMode:
+        return TlsMode.TLS if name == "listen" and self.tls_cert else TlsMode.PLAINTEXT
+
+    def _listener_faults(self, name: str, listener: Listener) -> list[str]:
+        plain = listener.mode is TlsMode.PLAINTEXT
+        if name != "listen":
+            # No secret passes these: health and counters, which have no names in them.
+            return [] if plain else [f"{name}: has no TLS; write host:port"]
+        if not plain and not (self.tls_cert and self.tls_key):
+            return [f"listen: {listener} needs tls_cert and tls_key"]
+        if listener.mode is TlsMode.MTLS and not self.tls_client_ca:
+            return [f"listen: {listener} needs tls_client_ca"]
+        if plain and not listener.is_loopback and not self.insecure_plaintext:
+            return [
+                (
+                    f"listen: {listener} would send tokens in the clear; "
+                    "use tls://, or insecure_plaintext if something else encrypts"
+                )
+            ]
+        return []
+
+    def _tls_faults(self) -> list[str]:
+        faults = []
+        if bool(self.tls_cert) != bool(self.tls_key):
+            faults.append("tls_cert and tls_key: give both or neither")
+        for name in ("tls_cert", "tls_key", "tls_client_ca", "database_url_file", "s3_secret_key_file"):
+            try:
+                existing(getattr(self, name))
+            except ValueError as error:
+                faults.append(f"{name}: {error}")
+        return faults
+
+    def _store_faults(self) -> list[str]:
+        faults = [
+            f"{name} and {name}_file: give one of them"
+            for name in ("database_url", "s3_secret_key")
+            if getattr(self, name) is not None and getattr(self, f"{name}_file") is not None
+        ]
+        if self.artifact_store == "s3":
+            if not self.s3_endpoint:
+                faults.append("s3_endpoint: is required by artifact_store = s3")
+            if not self.s3_access_key:
+                faults.append("s3_access_key: is required by artifact_store = s3")
+            if not (self.s3_secret_key or self.s3_secret_key_file):
+                faults.append("s3_secret_key or s3_secret_key_file: required by artifact_store = s3")
+        return faults

@@ -1,0 +1,138 @@
+"""What every servicer shares: running blocking use cases off the loop, mutations with their replay, fresh reads."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from registry_grpc.domain.calls import Call
+from registry_grpc.domain.errors import Reason, RegistryError
+from registry_grpc.services.context import call_context
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from google.protobuf.message import Message
+    from grpc.aio import ServicerContext
+
+    from registry_grpc.domain.calls import Committed
+    from registry_grpc.ports.store import Store
+    from registry_grpc.watch.feed import ChangeFeed
+
+    M = TypeVar("M", bound=Message)
+    Context = ServicerContext[Any, Any]
+    """What grpc hands a method; everything worth knowing is in `call_context()`."""
+
+T = TypeVar("T")
+MAX_WAIT_S = 2.0
+"""Longest wait for a wished revision."""
+
+
+class Pool(Protocol):
+    """A bounded pool of threads."""
+
+    async def run(self, function: Callable[..., T], *args: Any) -> T:  # noqa: ANN401 - whatever the function takes
+        """What `function(*args)` returns, run in a thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """The way from a servicer into the core."""
+
+    control: Pool
+    feed: ChangeFeed
+    store: Store
+
+    async def read(self, use_case: Callable[[], T]) -> T:
+        """Run a use case that only reads, at least as fresh as the caller asked for.
+
+        Raises: REVISION_NOT_REACHED, and what the use case raises.
+        """
+        context = call_context()
+        if context.min_revision > self.feed.revision:
+            await self.require_revision(context.min_revision)
+        context.revision = self.feed.revision
+        return await self.control.run(use_case)
+
+    async def require_revision(self, wanted: int) -> None:
+        """Return when this replica, or the database itself, is at `wanted`.
+
+        Raises: REVISION_NOT_REACHED.
+        """
+        if await self.feed.wait_for(wanted, min(MAX_WAIT_S, call_context().remaining_s)):
+            return
+        head = await self.control.run(self.store.read, lambda reader: reader.feed.head())
+        if head < wanted:
+            raise RegistryError(
+                Reason.REVISION_NOT_REACHED,
+                f"this registry is at revision {head}, not yet at {wanted}; was the token given by another registry?",
+                retry_after_s=1.0,
+                requestedRevision=wanted,
+                currentRevision=head,
+            )
+
+    async def mutate(
+        self,
+        request: Message,
+        use_case: Callable[[Call[T]], Committed[T]],
+        to_wire: Callable[[T], M],
+    ) -> M:
+        """Run a use case that changes something; a replay answers the bytes of the first answer."""
+        context = call_context()
+        call: Call[T] = Call(
+            principal=context.principal,
+            method=context.method,
+            request_id=getattr(request, "request_id", "").lower(),
+            body_hash=body_hash(request),
+            validate_only=getattr(request, "validate_only", False),
+            encode=lambda value: to_wire(value).SerializeToString(),
+        )
+        committed = await self.control.run(use_case, call)
+        context.revision = committed.revision
+        if committed.replay is not None:
+            # The serializer takes bytes as they are: the very answer the first call got.
+            return committed.replay  # type: ignore[return-value]
+        return to_wire(committed.get())
+
+
+def body_hash(request: Message) -> bytes:
+    """SHA-256 of a request without its request_id and without fields this program does not know."""
+    if not getattr(request, "request_id", ""):
+        return b""
+    body = type(request)()
+    body.CopyFrom(request)
+    body.ClearField("request_id")
+    body.DiscardUnknownFields()
+    return hashlib.sha256(body.SerializeToString(deterministic=True)).digest()
+
+
+def refuse_filter(text: str) -> None:
+    """Refuse a filter until there is a compiler for them.
+
+    Raises: FEATURE_DISABLED.
+    """
+    if text:
+        raise RegistryError(
+            Reason.FEATURE_DISABLED,
+            "filter is not available on this server; leave it empty",
+            feature="filter",
+        )
+
+
+def descending(order_by: str, key: str, *, default: bool = False) -> bool:
+    """Whether a list is to be read backwards; `key` is the one field it can be ordered by.
+
+    Raises: INVALID_ORDER_BY.
+    """
+    if not order_by:
+        return default
+    words = order_by.split()
+    if words not in ([key], [key, "asc"], [key, "desc"]):
+        shown = order_by if len(order_by) <= 100 else order_by[:100] + "…"  # noqa: PLR2004 - enough to recognise it
+        raise RegistryError(
+            Reason.INVALID_ORDER_BY,
+            f"order_by {shown!r} is not {key!r} or '{key} desc'",
+            field=shown,
+        )
+    return words[-1] == "desc"

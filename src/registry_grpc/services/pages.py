@@ -1,0 +1,69 @@
+"""One page of a list: from the request's size and token to the reply's items and next token."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from registry_grpc.services.context import call_context
+from registry_grpc.services.paging import page_size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from google.protobuf.message import Message
+
+    from registry_grpc.services.paging import Key, PageTokens, Query
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The page a request asks for."""
+
+    after: tuple[Key, ...] | None
+    """Sort key of the last item of the page before; None for the first page."""
+    _size: int
+    _query: Query
+
+    @property
+    def limit(self) -> int:
+        """How many items to read: one more than the page holds, which tells whether there is a next one."""
+        return self._size + 1
+
+    def close(self, found: Sequence[T], key: Callable[[T], tuple[Key, ...]]) -> tuple[Sequence[T], str]:
+        """The items of the page, and the token of the next one; empty at the end."""
+        if len(found) <= self._size:
+            return found, ""
+        items = found[: self._size]
+        return items, self._query.token(*key(items[-1]))
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """Opens pages."""
+
+    tokens: PageTokens
+
+    def open(self, request: Message) -> Page:
+        """The page of a list request; its token is bound to the caller, the method and every other field.
+
+        Raises: INVALID_PAGE_TOKEN, INVALID_FIELD for a negative size.
+        """
+        context = call_context()
+        query = type(request)()
+        query.CopyFrom(request)
+        query.ClearField("page_size")
+        query.ClearField("page_token")
+        query.DiscardUnknownFields()
+        bound = self.tokens.query(
+            context.principal.name,
+            context.method,
+            query.SerializeToString(deterministic=True).hex(),
+        )
+        return Page(
+            bound.after(request.page_token),  # type: ignore[attr-defined]
+            page_size(request.page_size),  # type: ignore[attr-defined]
+            bound,
+        )

@@ -1,0 +1,155 @@
+"""Resolve and GetStage on the hot path: from the projection, on the loop, with the reply made beforehand.
+
+The database is asked when the projection does not know, is too old, or cannot answer the question; when it is gone,
+the last answer known is given and says that it is stale.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from registry_grpc.domain.errors import Reason, RegistryError, invalid_field
+from registry_grpc.domain.names import ModelName
+from registry_grpc.services.codec.artifacts import artifact_to_wire
+from registry_grpc.services.codec.pointers import pointer_to_resolve_response, target_to_resolve_response
+from registry_grpc.services.codec.times import time_from_wire
+from registry_grpc.services.context import call_context
+from registry_grpc.usecases.resolve import Selector, SelectorKind
+from registry_grpc.v1 import stages_pb2
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from registry_grpc.domain.pointers import Pointer
+    from registry_grpc.services.edge import Edge
+    from registry_grpc.usecases.resolve import Resolution, Resolve
+    from registry_grpc.watch.projection import Entry, Projection
+
+STALE = stages_pb2.ResolveResponse(stale=True).SerializeToString()
+"""Appended to a reply it sets `stale`: concatenated messages merge. Source: protobuf encoding, last one wins."""
+_KINDS = {
+    "stage": SelectorKind.STAGE,
+    "alias": SelectorKind.ALIAS,
+    "version": SelectorKind.NUMBER,
+    "manifest_digest": SelectorKind.DIGEST,
+    "reference": SelectorKind.REFERENCE,
+}
+
+
+class ResolveObserver(Protocol):
+    """Counts answers."""
+
+    def resolved(self, source: str, result: str) -> None:
+        """`source` is cache or db; `result` ok, not_found or error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resolver:
+    """Answers ResolveRequests with serialised ResolveResponses."""
+
+    edge: Edge
+    projection: Projection[bytes]
+    resolve: Resolve
+    max_age: timedelta
+    observer: ResolveObserver
+
+    async def answer(self, request: stages_pb2.ResolveRequest) -> bytes:
+        """The reply.
+
+        Raises: MODEL_NOT_FOUND, STAGE_VACANT, …, REVISION_NOT_REACHED, DATABASE_UNAVAILABLE when nothing is known.
+        """
+        feed, context = self.edge.feed, call_context()
+        wanted = request.min_revision or context.min_revision
+        entry = self._entry(request)
+        if entry is not None and entry.reply is not None and feed.is_fresh():
+            if wanted > feed.revision and wanted > entry.revision:
+                await self.edge.require_revision(wanted)
+                entry = self._entry(request)
+            if wanted <= feed.revision and entry is not None and entry.reply is not None:
+                context.revision = feed.revision
+                self.observer.resolved("cache", "ok")
+                return _unless_unchanged(request, entry, entry.reply)
+        return await self._from_database(request, wanted)
+
+    def _entry(self, request: stages_pb2.ResolveRequest) -> Entry[bytes] | None:
+        """What the projection knows; None for questions only the database can answer."""
+        if request.view == stages_pb2.RESOLVE_VIEW_FULL or request.HasField("as_of"):
+            return None
+        match request.WhichOneof("selector"):
+            case "stage":
+                return self.projection.stage(request.name, request.stage)
+            case "alias":
+                return self.projection.alias(request.name, request.alias)
+            case "reference":
+                # A stage wins. No alias has the name of a stage.
+                stage = self.projection.stage(request.name, request.reference)
+                return stage or self.projection.alias(request.name, request.reference)
+        return None
+
+    async def _from_database(self, request: stages_pb2.ResolveRequest, wanted: int) -> bytes:
+        selector = _selector(request)
+        as_of = time_from_wire(request.as_of, "as_of") if request.HasField("as_of") else None
+        if as_of is not None and selector.kind not in {SelectorKind.STAGE, SelectorKind.REFERENCE}:
+            raise invalid_field("as_of", "only a stage has a history; select by stage, or leave as_of out")
+        name = ModelName.parse(request.name)
+        full = request.view == stages_pb2.RESOLVE_VIEW_FULL
+        if wanted > self.edge.feed.revision:
+            await self.edge.require_revision(wanted)
+        try:
+            found = await self.edge.control.run(lambda: self.resolve(name, selector, as_of=as_of, full=full))
+        except RegistryError as error:
+            if error.reason is Reason.DATABASE_UNAVAILABLE:
+                return self._last_known(request, wanted, error)
+            self.observer.resolved("db", "not_found")
+            raise
+        self.observer.resolved("db", "ok")
+        call_context().revision = found.revision
+        if as_of is None and 0 < found.pointer_revision <= request.if_changed_since:
+            return _unchanged(found.pointer_revision)
+        return self._encode(found)
+
+    def _last_known(self, request: stages_pb2.ResolveRequest, wanted: int, error: RegistryError) -> bytes:
+        entry = self._entry(request)
+        if entry is None or entry.reply is None or wanted > self.edge.feed.revision:
+            self.observer.resolved("cache", "error")
+            raise error
+        self.observer.resolved("cache", "ok")
+        call_context().revision = self.edge.feed.revision
+        return _unless_unchanged(request, entry, entry.reply) + STALE
+
+    def _encode(self, found: Resolution) -> bytes:
+        return target_to_resolve_response(
+            found.target,
+            pointer_revision=found.pointer_revision,
+            assign_time=found.assign_time,
+            max_age=self.max_age,
+            artifacts=[artifact_to_wire(artifact) for artifact in found.artifacts],
+        ).SerializeToString()
+
+
+def reply_of(pointer: Pointer, max_age: timedelta) -> bytes:
+    """The reply the projection keeps for a pointer that has a target."""
+    return pointer_to_resolve_response(pointer, max_age=max_age).SerializeToString()
+
+
+def _unless_unchanged(request: stages_pb2.ResolveRequest, entry: Entry[bytes], reply: bytes) -> bytes:
+    if 0 < entry.pointer.revision <= request.if_changed_since:
+        return _unchanged(entry.pointer.revision)
+    return reply
+
+
+def _unchanged(revision: int) -> bytes:
+    return stages_pb2.ResolveResponse(unchanged=True, pointer_revision=revision).SerializeToString()
+
+
+def _selector(request: stages_pb2.ResolveRequest) -> Selector:
+    field = request.WhichOneof("selector")
+    if field is None:
+        raise invalid_field("selector", "set one of stage, alias, version, manifest_digest, reference")
+    kind = _KINDS[field]
+    if kind is SelectorKind.NUMBER:
+        if request.version < 1:
+            raise invalid_field("version", f"{request.version} is no version number; they begin at 1")
+        return Selector(kind, number=request.version)
+    return Selector(kind, text=getattr(request, field))

@@ -1,0 +1,46 @@
+"""ServerService: what the server is and may be asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from registry_grpc.services.context import call_context
+from registry_grpc.v1 import server_pb2, server_pb2_grpc
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from registry_grpc.services.edge import Context, Edge
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """What does not change while the server runs."""
+
+    server_version: str
+    features: Sequence[str]
+    limits: server_pb2.Limits
+
+
+class ServerServicer(server_pb2_grpc.ServerServiceServicer):
+    """The server itself."""
+
+    def __init__(self, edge: Edge, facts: ServerFacts) -> None:
+        """Made by the composition root."""
+        self._edge = edge
+        self._facts = facts
+
+    async def GetServerInfo(self, request: server_pb2.GetServerInfoRequest, context: Context) -> server_pb2.ServerInfo:
+        head = await self._edge.read(lambda: self._edge.store.read(lambda reader: reader.feed.head()))
+        return server_pb2.ServerInfo(
+            server_version=self._facts.server_version,
+            api_versions=["registry_grpc.v1"],
+            registry_uid=self._edge.store.registry_uid,
+            current_revision=head,
+            oldest_revision=min(1, head),
+            digest_functions=["sha256"],
+            features=self._facts.features,
+            limits=self._facts.limits,
+            caller=call_context().principal.name,
+        )

@@ -1,0 +1,210 @@
+"""StageService: decode, call, encode."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from registry_grpc.domain.errors import Reason, RegistryError
+from registry_grpc.domain.names import ModelName, PointerName, ProjectName, VersionName
+from registry_grpc.services.codec.pointers import assignment_to_wire, stage_to_wire
+from registry_grpc.services.context import call_context
+from registry_grpc.services.errors import status_of
+from registry_grpc.usecases.checks import require_same_project
+from registry_grpc.usecases.stages import Condition
+from registry_grpc.v1 import stages_pb2, stages_pb2_grpc
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from google.protobuf.message import Message
+
+    from registry_grpc.domain.calls import Call, Committed
+    from registry_grpc.services.edge import Context, Edge
+    from registry_grpc.services.pages import Pages
+    from registry_grpc.services.resolving import Resolver
+    from registry_grpc.usecases.stages import (
+        GetStage,
+        ListStageHistory,
+        ListStages,
+        PromoteVersion,
+        RollbackStage,
+        StageChange,
+        VacateStage,
+    )
+
+
+R = TypeVar(
+    "R",
+    stages_pb2.PromoteVersionResponse,
+    stages_pb2.RollbackStageResponse,
+    stages_pb2.VacateStageResponse,
+)
+
+
+class StageObserver(Protocol):
+    """Counts changes of stages."""
+
+    def stage_changed(self, action: str, outcome: str) -> None:
+        """`action` is promote, rollback or vacate; `outcome` applied, denied, conflict or error."""
+
+
+class StageServicer(stages_pb2_grpc.StageServiceServicer):
+    """Stages and Resolve."""
+
+    def __init__(  # noqa: PLR0913 - one use case a verb
+        self,
+        edge: Edge,
+        pages: Pages,
+        resolver: Resolver,
+        observer: StageObserver,
+        *,
+        get: GetStage,
+        list_stages: ListStages,
+        history: ListStageHistory,
+        promote: PromoteVersion,
+        rollback: RollbackStage,
+        vacate: VacateStage,
+    ) -> None:
+        """Made by the composition root."""
+        self._edge = edge
+        self._pages = pages
+        self._resolver = resolver
+        self._observer = observer
+        self._get = get
+        self._list = list_stages
+        self._history = history
+        self._promote = promote
+        self._rollback = rollback
+        self._vacate = vacate
+
+    async def Resolve(self, request: stages_pb2.ResolveRequest, context: Context) -> stages_pb2.ResolveResponse:
+        return await self._resolver.answer(request)  # type: ignore[return-value] # the serializer takes bytes
+
+    async def BatchResolve(
+        self, request: stages_pb2.BatchResolveRequest, context: Context
+    ) -> stages_pb2.BatchResolveResponse:
+        project = ProjectName.parse(request.parent, "parent").project
+        for index, one in enumerate(request.requests):
+            name = ModelName.parse(one.name, f"requests[{index}].name")
+            require_same_project(project, name.project, f"requests[{index}].name")
+        return stages_pb2.BatchResolveResponse(results=[await self._one(one) for one in request.requests])
+
+    async def _one(self, request: stages_pb2.ResolveRequest) -> stages_pb2.BatchResolveResult:
+        try:
+            reply = await self._resolver.answer(request)
+        except RegistryError as error:
+            return stages_pb2.BatchResolveResult(error=status_of(error, call_context().request_id))
+        return stages_pb2.BatchResolveResult(response=stages_pb2.ResolveResponse.FromString(reply))
+
+    async def GetStage(self, request: stages_pb2.GetStageRequest, context: Context) -> stages_pb2.Stage:
+        name = PointerName.parse_stage(request.name)
+        feed, call = self._edge.feed, call_context()
+        entry = self._resolver.projection.stage(str(name.parent), name.id)
+        if entry is not None and feed.is_fresh() and call.min_revision <= feed.revision:
+            call.revision = feed.revision
+            return stage_to_wire(entry.pointer)
+        return stage_to_wire(await self._edge.read(lambda: self._get(name)))
+
+    async def ListStages(
+        self, request: stages_pb2.ListStagesRequest, context: Context
+    ) -> stages_pb2.ListStagesResponse:
+        name = ModelName.parse(request.parent, "parent")
+        stages = await self._edge.read(lambda: self._list(name))
+        return stages_pb2.ListStagesResponse(stages=[stage_to_wire(stage) for stage in stages])
+
+    async def ListStageHistory(
+        self, request: stages_pb2.ListStageHistoryRequest, context: Context
+    ) -> stages_pb2.ListStageHistoryResponse:
+        name = ModelName.parse(request.parent, "parent")
+        page = self._pages.open(request)
+        before = None if page.after is None else (int(page.after[0]), int(page.after[1]))
+        found = await self._edge.read(
+            lambda: self._history(name, request.stage, before=before, limit=page.limit),
+        )
+        rows, token = page.close(found, lambda row: (row.revision, row.index))
+        return stages_pb2.ListStageHistoryResponse(
+            assignments=[assignment_to_wire(row) for row in rows],
+            next_page_token=token,
+        )
+
+    async def PromoteVersion(
+        self, request: stages_pb2.PromoteVersionRequest, context: Context
+    ) -> stages_pb2.PromoteVersionResponse:
+        name = VersionName.parse(request.name)
+
+        return await self._counted(
+            "promote",
+            request,
+            lambda call: self._promote(call, name, request.stage, _condition(request), request.manifest_digest),
+            _encoder(stages_pb2.PromoteVersionResponse),
+        )
+
+    async def RollbackStage(
+        self, request: stages_pb2.RollbackStageRequest, context: Context
+    ) -> stages_pb2.RollbackStageResponse:
+        name = PointerName.parse_stage(request.name)
+
+        return await self._counted(
+            "rollback",
+            request,
+            lambda call: self._rollback(call, name, request.target_version, _condition(request)),
+            _encoder(stages_pb2.RollbackStageResponse),
+        )
+
+    async def VacateStage(
+        self, request: stages_pb2.VacateStageRequest, context: Context
+    ) -> stages_pb2.VacateStageResponse:
+        name = PointerName.parse_stage(request.name)
+
+        return await self._counted(
+            "vacate",
+            request,
+            lambda call: self._vacate(call, name, _condition(request)),
+            _encoder(stages_pb2.VacateStageResponse),
+        )
+
+    async def _counted(
+        self,
+        action: str,
+        request: Message,
+        use_case: Callable[[Call[StageChange]], Committed[StageChange]],
+        to_wire: Callable[[StageChange], R],
+    ) -> R:
+        try:
+            reply = await self._edge.mutate(request, use_case, to_wire)
+        except RegistryError as error:
+            self._observer.stage_changed(action, _OUTCOMES.get(error.reason, "denied"))
+            raise
+        self._observer.stage_changed(action, "applied")
+        return reply
+
+
+_OUTCOMES = {
+    Reason.STAGE_MOVED: "conflict",
+    Reason.ETAG_MISMATCH: "conflict",
+    Reason.TRANSACTION_CONFLICT: "conflict",
+    Reason.DATABASE_UNAVAILABLE: "error",
+}
+
+
+def _condition(
+    request: stages_pb2.PromoteVersionRequest | stages_pb2.RollbackStageRequest | stages_pb2.VacateStageRequest,
+) -> Condition:
+    return Condition(
+        expected=request.expected_version if request.HasField("expected_version") else None,
+        etag=request.etag,
+        justification=request.justification,
+    )
+
+
+def _encoder(response: type[R]) -> Callable[[StageChange], R]:
+    """The three answers have the same fields."""
+
+    def encode(change: StageChange) -> R:
+        return response(
+            stage=stage_to_wire(change.after),
+            previous_stage=stage_to_wire(change.before),
+            revision=change.revision,
+        )
+
+    return encode

@@ -1,0 +1,150 @@
+"""WriteUpload: from the first message to the answer, measured by what came of it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from registry_grpc.domain.calls import Call
+from registry_grpc.domain.errors import Reason, RegistryError, invalid_field
+from registry_grpc.domain.names import UploadName
+from registry_grpc.services.codec.artifacts import upload_to_wire
+from registry_grpc.services.context import call_context
+from registry_grpc.services.upload_stream import UploadStream, WaitObserver
+from registry_grpc.usecases.upload_session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from registry_grpc.domain.artifacts import Upload
+    from registry_grpc.services.edge import Pool
+    from registry_grpc.usecases.upload_session import UploadWriter
+    from registry_grpc.v1 import artifacts_pb2
+
+IDLE_S = 60.0
+"""A stream that sends nothing for so long is ended; the upload can be resumed."""
+
+
+class UploadObserver(WaitObserver, Protocol):
+    """Told how uploads go."""
+
+    def upload_began(self) -> None:
+        """A stream opened."""
+
+    def upload_received(self, size_bytes: int) -> None:
+        """So many bytes came."""
+
+    def upload_ended(self, outcome: str, size_bytes: int, seconds: float) -> None:
+        """A stream ended. `outcome` is committed, deduplicated, or what went wrong; `size_bytes` came in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Uploads:
+    """Receives upload streams."""
+
+    writer: UploadWriter
+    transfer: Pool
+    control: Pool
+    observer: UploadObserver
+    idle_s: float = IDLE_S
+    _finishing: set[asyncio.Task[Upload]] = field(default_factory=set)
+    """Completions under way; the loop itself holds tasks only weakly."""
+
+    async def receive(self, messages: AsyncIterator[artifacts_pb2.WriteUploadRequest]) -> Upload:
+        """The upload as it is when the stream ends: COMMITTED after `finish_write`, else ACTIVE and resumable.
+
+        Raises: UPLOAD_NOT_FOUND, UPLOAD_CLOSED, STREAM_IDLE, and what `UploadStream` raises.
+        """
+        began, received = time.monotonic(), 0
+        outcome = "client_aborted"
+        self.observer.upload_began()
+        try:
+            first = _require_first(await self._next(messages))
+            opened = await self.transfer.run(self.writer.open, UploadName.parse(first.name))
+            if not isinstance(opened, Session):
+                outcome = "deduplicated"
+                return opened
+            stream = UploadStream(opened, self.transfer, self.control, self.observer)
+            message: artifacts_pb2.WriteUploadRequest | None = first
+            while message is not None:
+                _require_same_name(message, first)
+                received += len(message.chunk.content)
+                self.observer.upload_received(len(message.chunk.content))
+                await stream.take(message)
+                if message.finish_write:
+                    upload = await self._finish(stream, message)
+                    outcome = "deduplicated" if upload.deduplicated else "committed"
+                    return upload
+                message = await self._next(messages, opened)
+            await stream.settle()
+            return opened.upload
+        except RegistryError as error:
+            outcome = _OUTCOMES.get(error.reason, "client_invalid")
+            raise
+        except Exception:
+            outcome = "internal"
+            raise
+        finally:
+            self.observer.upload_ended(outcome, received, time.monotonic() - began)
+
+    async def _next(
+        self, messages: AsyncIterator[artifacts_pb2.WriteUploadRequest], session: Session | None = None
+    ) -> artifacts_pb2.WriteUploadRequest | None:
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(self.idle_s):
+                return await anext(messages, None)
+        except TimeoutError:
+            persisted = session.persisted_size if session else None
+            raise RegistryError(
+                Reason.STREAM_IDLE,
+                f"nothing came for {self.idle_s:g} s; resume with a new WriteUpload call at persisted_size",
+                persistedSize=persisted,
+            ) from None
+        finally:
+            self.observer.upload_waited("client", time.monotonic() - began)
+
+    async def _finish(self, stream: UploadStream, message: artifacts_pb2.WriteUploadRequest) -> Upload:
+        context = call_context()
+        call: Call[Upload] = Call(
+            principal=context.principal,
+            method=context.method,
+            encode=lambda upload: upload_to_wire(upload).SerializeToString(),
+        )
+        # From here on the client may go away: completing must not be torn in the middle. It can ask by GetUpload.
+        task = asyncio.create_task(stream.finish(message, call), name="finish-upload")
+        self._finishing.add(task)
+        task.add_done_callback(self._finishing.discard)
+        upload = await asyncio.shield(task)
+        if upload.artifact is not None:
+            context.revision = upload.artifact.revision
+        return upload
+
+    async def drain(self) -> None:
+        """Wait for the completions under way."""
+        if self._finishing:
+            await asyncio.wait(set(self._finishing))
+
+
+_OUTCOMES = {
+    Reason.STORAGE_UNAVAILABLE: "storage_error",
+    Reason.DATABASE_UNAVAILABLE: "internal",
+    Reason.QUOTA_EXCEEDED: "quota",
+    Reason.ARTIFACT_CORRUPT: "integrity_error",
+    Reason.INTERNAL: "internal",
+    Reason.STREAM_IDLE: "client_aborted",
+    Reason.UPLOAD_SUPERSEDED: "client_aborted",
+}
+
+
+def _require_first(message: artifacts_pb2.WriteUploadRequest | None) -> artifacts_pb2.WriteUploadRequest:
+    if message is None:
+        raise invalid_field("name", "the stream ended without a message; begin with the name of an upload")
+    return message
+
+
+def _require_same_name(message: artifacts_pb2.WriteUploadRequest, first: artifacts_pb2.WriteUploadRequest) -> None:
+    if message.name and message.name != first.name:
+        raise invalid_field("name", f"changed within the stream to {message.name!r}; open another stream")

@@ -1,0 +1,152 @@
+"""The version methods of ModelService: decode, call, encode."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from registry_grpc.domain.names import ModelName, ProjectName, VersionName
+from registry_grpc.services.codec.enums import VERSION_STATE
+from registry_grpc.services.codec.versions import (
+    METADATA_FIELDS,
+    metadata_changes,
+    metadata_from_wire,
+    version_changes,
+    version_to_wire,
+)
+from registry_grpc.services.edge import descending, refuse_filter
+from registry_grpc.services.masks import fields_to_create, fields_to_update
+from registry_grpc.v1 import versions_pb2
+
+if TYPE_CHECKING:
+    from registry_grpc.services.edge import Context, Edge
+    from registry_grpc.services.pages import Pages
+    from registry_grpc.usecases.deletion import DeleteVersion, UndeleteVersion
+    from registry_grpc.usecases.finalize import FinalizeVersion
+    from registry_grpc.usecases.versions import (
+        BatchGetVersions,
+        CreateVersion,
+        GetVersion,
+        ListVersions,
+        UpdateVersion,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionVerbs:
+    """The use cases of versions."""
+
+    create: CreateVersion
+    get: GetVersion
+    batch_get: BatchGetVersions
+    list: ListVersions
+    update: UpdateVersion
+    finalize: FinalizeVersion
+    delete: DeleteVersion
+    undelete: UndeleteVersion
+
+
+class VersionMethods:
+    """Versions."""
+
+    def __init__(self, edge: Edge, pages: Pages, versions: VersionVerbs) -> None:
+        """Made by the composition root."""
+        self._edge = edge
+        self._pages = pages
+        self._versions = versions
+
+    async def CreateVersion(
+        self, request: versions_pb2.CreateVersionRequest, context: Context
+    ) -> versions_pb2.ModelVersion:
+        model = ModelName.parse(request.parent, "parent")
+        fields = version_changes(request.version, fields_to_create(request.version))
+        fields["metadata"] = metadata_from_wire(request.version)
+        return await self._edge.mutate(
+            request,
+            lambda call: self._versions.create(call, model, fields),
+            version_to_wire,
+        )
+
+    async def GetVersion(self, request: versions_pb2.GetVersionRequest, context: Context) -> versions_pb2.ModelVersion:
+        name = VersionName.parse(request.name)
+        return version_to_wire(await self._edge.read(lambda: self._versions.get(name)))
+
+    async def BatchGetVersions(
+        self, request: versions_pb2.BatchGetVersionsRequest, context: Context
+    ) -> versions_pb2.BatchGetVersionsResponse:
+        project = ProjectName.parse(request.parent, "parent")
+        names = [VersionName.parse(name, f"names[{index}]") for index, name in enumerate(request.names)]
+        versions = await self._edge.read(lambda: self._versions.batch_get(project, names))
+        return versions_pb2.BatchGetVersionsResponse(versions=[version_to_wire(version) for version in versions])
+
+    async def ListVersions(
+        self, request: versions_pb2.ListVersionsRequest, context: Context
+    ) -> versions_pb2.ListVersionsResponse:
+        refuse_filter(request.filter)
+        model = ModelName.parse(request.parent, "parent")
+        backwards = descending(request.order_by, "number", default=True)
+        states = frozenset(
+            VERSION_STATE.from_wire(state, f"states[{index}]") for index, state in enumerate(request.states)
+        )
+        page = self._pages.open(request)
+        after = int(page.after[0]) if page.after else 0
+        found = await self._edge.read(
+            lambda: self._versions.list(
+                model,
+                after=after,
+                limit=page.limit,
+                descending=backwards,
+                show_deleted=request.show_deleted,
+                states=states,
+                stage=request.stage,
+            ),
+        )
+        versions, token = page.close(found, lambda version: (version.name.number,))
+        return versions_pb2.ListVersionsResponse(
+            versions=[version_to_wire(version) for version in versions],
+            next_page_token=token,
+        )
+
+    async def UpdateVersion(
+        self, request: versions_pb2.UpdateVersionRequest, context: Context
+    ) -> versions_pb2.ModelVersion:
+        name = VersionName.parse(request.version.name, "version.name")
+        taken = fields_to_update(request.version, request.update_mask)
+        changes = version_changes(request.version, taken)
+        if taken & METADATA_FIELDS:
+            changes["metadata"] = metadata_changes(request.version, taken)
+        return await self._edge.mutate(
+            request,
+            lambda call: self._versions.update(call, name, request.version.etag, changes),
+            version_to_wire,
+        )
+
+    async def FinalizeVersion(
+        self, request: versions_pb2.FinalizeVersionRequest, context: Context
+    ) -> versions_pb2.ModelVersion:
+        name = VersionName.parse(request.name)
+        return await self._edge.mutate(
+            request,
+            lambda call: self._versions.finalize(call, name, request.etag, request.manifest_digest),
+            version_to_wire,
+        )
+
+    async def DeleteVersion(
+        self, request: versions_pb2.DeleteVersionRequest, context: Context
+    ) -> versions_pb2.ModelVersion:
+        name = VersionName.parse(request.name)
+        return await self._edge.mutate(
+            request,
+            lambda call: self._versions.delete(call, name, request.etag),
+            version_to_wire,
+        )
+
+    async def UndeleteVersion(
+        self, request: versions_pb2.UndeleteVersionRequest, context: Context
+    ) -> versions_pb2.ModelVersion:
+        name = VersionName.parse(request.name)
+        return await self._edge.mutate(
+            request,
+            lambda call: self._versions.undelete(call, name, request.etag),
+            version_to_wire,
+        )

@@ -1,0 +1,78 @@
+"""Digests of a stream of parts: of the whole, and of its blocks for verified ranges."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from registry_grpc.domain.artifacts import BLOCK_BYTES
+from registry_grpc.domain.digests import Digest
+from registry_grpc.ports.artifacts import ArtifactStore
+
+
+@dataclass(frozen=True, slots=True)
+class Hashed:
+    """Digest of a whole, and of its blocks (32 bytes each)."""
+
+    digest: Digest
+    block_digests: bytes
+
+
+class PartHasher:
+    """Running SHA-256 of a whole stream and of each block of it.
+
+    Concurrency: one thread at a time; the interpreter lock is released while hashing.
+    """
+
+    def __init__(self) -> None:
+        self._whole = hashlib.sha256()
+        self._size_bytes = 0
+        self._blocks = bytearray()
+
+    def update(self, chunks: Iterable[bytes]) -> bytes:
+        """Take one part and return the digests of its blocks; only the last may end inside a block."""
+        if self._size_bytes % BLOCK_BYTES:
+            raise ValueError("a part follows one that ended inside a block")
+        known = len(self._blocks)
+        block = hashlib.sha256()
+        filled = 0
+        for chunk in chunks:
+            view = memoryview(chunk)
+            while view:
+                piece = view[: BLOCK_BYTES - filled]
+                view = view[len(piece) :]
+                self._whole.update(piece)
+                self._size_bytes += len(piece)
+                filled += len(piece)
+                # The first block is a prefix of the whole: its digest costs nothing extra.
+                is_first = self._size_bytes <= BLOCK_BYTES
+                if not is_first:
+                    block.update(piece)
+                if filled == BLOCK_BYTES:
+                    self._blocks += (self._whole.copy() if is_first else block).digest()
+                    block = hashlib.sha256()
+                    filled = 0
+        if filled:
+            is_first = self._size_bytes <= BLOCK_BYTES
+            self._blocks += (self._whole.copy() if is_first else block).digest()
+        return bytes(self._blocks[known:])
+
+    def hexdigest(self) -> str:
+        """SHA-256 of all that was taken so far."""
+        return self._whole.hexdigest()
+
+    def result(self) -> Hashed:
+        """Digests of all that was taken so far."""
+        digest = Digest(self._whole.hexdigest(), self._size_bytes)
+        return Hashed(digest, bytes(self._blocks))
+
+
+def verify_whole(store: ArtifactStore, key: str, size_bytes: int) -> Hashed:
+    """Digests of a stored object, by one pass over it; its size is what there was, `size_bytes` at most.
+
+    For uploads that were resumed: the state of a hash cannot be saved.
+
+    Raises: MissingObjectError, STORAGE_UNAVAILABLE.
+    """
+    hasher = PartHasher()
+    hasher.update(store.read(key, 0, size_bytes))
+    return hasher.result()

@@ -1,0 +1,65 @@
+"""What the store needs of an engine, and which one an address means."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from datetime import datetime
+
+    from sqlalchemy import URL, ColumnElement, Connection
+
+T = TypeVar("T")
+
+
+class Database(Protocol):
+    """One engine with its connections. Safe to use from many threads."""
+
+    @property
+    def clock_column(self) -> ColumnElement[Any]:
+        """The transaction's time, for a statement to bring along; NULL where the process has the clock."""
+
+    @property
+    def retries_conflicts(self) -> bool:
+        """Whether a conflict may go away when the function runs again."""
+
+    def reading(self, *, snapshot: bool) -> AbstractContextManager[Connection]:
+        """A connection for reads; one transaction with a single view when `snapshot`, else autocommit."""
+
+    def transact(self, work: Callable[[Connection], tuple[T, bool]]) -> T:
+        """Run `work` in a transaction and return its value; committed when the second of its results says so.
+
+        Raises: CommitUnknownError; whatever `work` raises, after a rollback; errors of SQLAlchemy.
+        """
+
+    def clock(self, connection: Connection) -> datetime:
+        """The database's time at the start of the transaction, UTC."""
+
+    def close(self) -> None:
+        """Release everything."""
+
+
+def parse_url(url: str) -> URL:
+    """The address, with the driver we use.
+
+    Raises: ValueError, without the password, for an address that is neither SQLite nor PostgreSQL.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        msg = "the database address is no URL; use sqlite:///path or postgresql://user@host/database"
+        raise ValueError(msg) from None
+    if parsed.get_backend_name() == "sqlite":
+        if not parsed.database or parsed.database == ":memory:":
+            msg = "SQLite needs a file: sqlite:///path (four slashes for an absolute path)"
+            raise ValueError(msg)
+        return parsed.set(drivername="sqlite")
+    if parsed.get_backend_name() in {"postgresql", "postgres"}:
+        return parsed.set(drivername="postgresql+psycopg")
+    msg = f"databases of kind {parsed.get_backend_name()!r} are not known; use sqlite:///path or postgresql://…"
+    raise ValueError(msg)

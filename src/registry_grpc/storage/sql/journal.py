@@ -1,0 +1,222 @@
+"""What a committed change leaves beside its rows: revision, events, audit entry, and the answer kept for a retry."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, delete, insert, literal, select, update
+
+from registry_grpc.domain.artifacts import Artifact
+from registry_grpc.domain.calls import Committed
+from registry_grpc.domain.errors import Reason, RegistryError
+from registry_grpc.domain.events import AuditEntry, leaf_hash
+from registry_grpc.domain.pointers import Pointer, PointerKind
+from registry_grpc.domain.resources import Model, Project, Version
+from registry_grpc.storage.sql.documents import RESOURCES, resource_type
+from registry_grpc.storage.sql.tables import audit, event, idempotency, log_head
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from sqlalchemy import ColumnElement, Executable
+
+    from registry_grpc.domain.calls import Call
+    from registry_grpc.domain.events import Event
+    from registry_grpc.storage.sql.session import Record, Session
+
+KEEP = timedelta(hours=24)
+"""How long an answer is kept for a retry."""
+
+_HEAD = select(log_head.c.revision)
+_EVENT = insert(event)
+_AUDIT = insert(audit)
+_REMEMBER = insert(idempotency)
+_FORGET = delete(idempotency).where(
+    idempotency.c.principal == bindparam("by"), idempotency.c.request_id == bindparam("with_id")
+)
+_EXPIRED = (
+    select(idempotency.c.principal, idempotency.c.request_id)
+    .where(idempotency.c.create_time <= bindparam("until"))
+    .order_by(idempotency.c.create_time)
+    .limit(bindparam("limit"))
+)
+
+
+@dataclass(frozen=True)
+class Statements:
+    """Those that bring the database's time along, which is a column on one engine only."""
+
+    advance: Executable
+    recall: Executable
+
+    @classmethod
+    def with_clock(cls, clock: ColumnElement[Any]) -> Statements:
+        """`clock` is the column; NULL when there is none."""
+        known = (idempotency.c.principal == bindparam("by")) & (idempotency.c.request_id == bindparam("with_id"))
+        anchor = select(literal(1).label("one")).subquery("anchor")
+        return cls(
+            advance=update(log_head)
+            .values(revision=log_head.c.revision + 1, audit_size=log_head.c.audit_size + 1)
+            .returning(log_head.c.revision, log_head.c.audit_size, clock.label("clock")),
+            # One row in any case: the time comes even when there is no record.
+            recall=select(clock.label("clock"), idempotency).select_from(anchor.outerjoin(idempotency, known)),
+        )
+
+
+def take_revision(session: Session, statements: Statements) -> tuple[int, int]:
+    """The next revision and audit index; locks the head of the log to the end of the transaction."""
+    row = session.lock(statements.advance, {})
+    if row is None:
+        msg = "the log has no head; the database was not set up"
+        raise LookupError(msg)
+    _learn_time(session, row)
+    return row.revision, row.audit_size
+
+
+def present_revision(session: Session) -> int:
+    """The newest committed revision."""
+    row = session.one(_HEAD)
+    return int(row.revision) if row else 0
+
+
+def recall(session: Session, statements: Statements, call: Call[Any]) -> Committed[Any] | None:
+    """The first answer to this call, if it was made before within `KEEP`.
+
+    Raises: REQUEST_ID_REUSED.
+    """
+    values = {"by": call.principal.name, "with_id": call.request_id}
+    row = session.one(statements.recall, values)
+    if row is None:
+        return None
+    _learn_time(session, row)
+    if row.request_id is None:
+        return None
+    if row.create_time <= session.now - KEEP:
+        if session.writable:
+            session.change(_FORGET, values)
+        return None
+    if (row.method, row.body_hash) != (call.method, call.body_hash):
+        raise RegistryError(
+            Reason.REQUEST_ID_REUSED,
+            f"request_id {call.request_id!r} was used for another {row.method} within 24 hours; use a new one",
+            requestId=call.request_id,
+            method=row.method,
+        )
+    return Committed(replay=row.answer, revision=row.revision)
+
+
+def remember(session: Session, call: Call[Any], answer: bytes, revision: int) -> None:
+    """Keep the answer."""
+    session.change(
+        _REMEMBER,
+        {
+            "principal": call.principal.name,
+            "request_id": call.request_id,
+            "method": call.method,
+            "body_hash": call.body_hash,
+            "answer": answer,
+            "revision": revision,
+            "create_time": session.now,
+        },
+    )
+
+
+def forget_expired(session: Session, limit: int) -> int:
+    """Drop up to `limit` answers that are older than `KEEP`; returns how many there were."""
+    rows = session.all(_EXPIRED, {"until": session.now - KEEP, "limit": limit})
+    if rows:
+        session.change(_FORGET, [{"by": row.principal, "with_id": row.request_id} for row in rows])
+    return len(rows)
+
+
+def write_log(session: Session, entry_of: AuditSubject, events: tuple[Event, ...]) -> None:
+    """Add the events and the audit entry of this transaction."""
+    digest = hashlib.sha256()
+    rows = [_event_row(one) for one in events]
+    for row in rows:
+        digest.update(row["payload"].encode())
+    if rows:
+        session.change(_EVENT, rows if len(rows) > 1 else rows[0])
+    entry = AuditEntry(
+        index=entry_of.index,
+        revision=entry_of.revision,
+        time=session.now,
+        actor=entry_of.actor,
+        method=entry_of.method,
+        resource=entry_of.resource,
+        request_id=entry_of.request_id,
+        outcome="applied",
+        detail=digest.digest() if rows else b"",
+    )
+    leaf = entry.leaf()
+    session.change(
+        _AUDIT,
+        {
+            "audit_index": entry.index,
+            "revision": entry.revision,
+            "leaf": leaf,
+            "leaf_hash": leaf_hash(leaf),
+            "time": entry.time,
+            "actor": entry.actor,
+            "method": entry.method,
+            "resource": entry.resource,
+            "request_id": entry.request_id,
+            "outcome": entry.outcome,
+            "detail": entry.detail,
+        },
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditSubject:
+    """Who changed what, as the audit entry names it."""
+
+    index: int
+    revision: int
+    actor: str
+    method: str
+    resource: str
+    request_id: str
+
+
+def _learn_time(session: Session, row: Record) -> None:
+    clock: datetime | None = row.clock
+    if clock is not None:
+        session.learn_now(clock)
+
+
+def _event_row(one: Event) -> dict[str, Any]:
+    kind = resource_type(one.after)
+    project, model, stage = _places(one.after)
+    return {
+        "revision": one.revision,
+        "idx": one.index,
+        "project": project,
+        "model": model,
+        "resource_type": kind,
+        "stage": stage,
+        "action": one.action,
+        "payload": RESOURCES[kind][1].encode(one.after),
+        "actor": one.actor,
+        "request_id": one.request_id,
+        "time": one.time,
+    }
+
+
+def _places(resource: Project | Model | Version | Pointer | Artifact) -> tuple[str, str, str]:
+    """Project, model and stage of an event, for followers that want only some."""
+    match resource:
+        case Project():
+            return resource.name.project, "", ""
+        case Model():
+            return resource.name.project, resource.name.model, ""
+        case Version():
+            return resource.name.project, resource.name.model, resource.stage
+        case Pointer():
+            stage = resource.id if resource.kind is PointerKind.STAGE else ""
+            return resource.model.project, resource.model.model, stage
+        case Artifact():
+            return resource.version.project, resource.version.model, ""

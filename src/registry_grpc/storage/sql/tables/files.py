@@ -1,0 +1,88 @@
+"""Files, the bytes held for them, and uploads."""
+
+from sqlalchemy import Column, ForeignKey, Index, Integer, PrimaryKeyConstraint, Table, UniqueConstraint
+
+from registry_grpc.domain.artifacts import BlobState, UploadState
+from registry_grpc.storage.sql import documents
+from registry_grpc.storage.sql.columns import Key, choice, count, document, flag, index_where, key, moment, octets, text
+from registry_grpc.storage.sql.tables.metadata import metadata
+
+blob = Table(
+    "blob",
+    metadata,
+    Column("uid", Key, primary_key=True),
+    Column("project", Key, ForeignKey("project.id"), nullable=False),
+    key("sha256"),
+    count("size_bytes"),
+    key("key"),
+    octets("block_digests"),
+    choice("state", BlobState),
+    moment("create_time"),
+    moment("lease_until", nullable=True),
+    UniqueConstraint("key"),
+    Index(None, "state", "create_time"),
+)
+index_where(
+    "ux_blob_held", "state IN ('live', 'condemned')", blob.c.project, blob.c.sha256, blob.c.size_bytes, unique=True
+)
+
+artifact = Table(
+    "artifact",
+    metadata,
+    Column("version_uid", Key, ForeignKey("version.uid"), nullable=False),
+    key("path"),
+    key("folded_path"),
+    key("artifact_id"),
+    key("project"),
+    key("model"),
+    count("number"),
+    Column("blob_uid", Key, ForeignKey("blob.uid"), nullable=False, index=True),
+    text("sha256"),
+    count("size_bytes"),
+    text("media_type"),
+    moment("create_time"),
+    count("revision"),
+    PrimaryKeyConstraint("version_uid", "path"),
+    UniqueConstraint("version_uid", "artifact_id"),
+    Index(None, "version_uid", "folded_path"),
+)
+
+upload = Table(
+    "upload",
+    metadata,
+    Column("id", Key, primary_key=True),
+    Column("project", Key, ForeignKey("project.id"), nullable=False),
+    Column("version_uid", Key, ForeignKey("version.uid"), nullable=False),
+    key("model"),
+    count("number"),
+    key("path"),
+    count("size_bytes"),
+    text("sha256"),
+    text("media_type"),
+    choice("state", UploadState),
+    count("epoch"),
+    key("key"),
+    text("store_upload"),
+    count("part_bytes"),
+    count("persisted_size"),
+    text("creator"),
+    moment("create_time"),
+    moment("expire_time"),
+    text("artifact_etag"),
+    flag("deduplicated"),
+    text("failure"),
+    document("artifact", documents.ARTIFACT, nullable=True),
+    Index(None, "version_uid", "state", "create_time", "id"),
+    Index(None, "state", "expire_time"),
+)
+
+upload_part = Table(
+    "upload_part",
+    metadata,
+    Column("upload", Key, ForeignKey("upload.id"), nullable=False),
+    Column("number", Integer, nullable=False),
+    count("size_bytes"),
+    text("etag"),
+    octets("block_digests"),
+    PrimaryKeyConstraint("upload", "number"),
+)

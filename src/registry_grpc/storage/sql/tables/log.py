@@ -1,0 +1,92 @@
+"""The log of events, the audit trail, and what keeps calls and processes apart."""
+
+from sqlalchemy import Column, Index, Integer, PrimaryKeyConstraint, Table
+
+from registry_grpc.domain.events import Action
+from registry_grpc.storage.sql.columns import Key, Moment, RowNumber, choice, count, key, moment, octets, text
+from registry_grpc.storage.sql.tables.metadata import metadata
+
+# One row: which registry this is. `epoch` rises when the database is restored from a backup.
+registry = Table(
+    "registry",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    key("registry_uid"),
+    count("epoch"),
+)
+
+# One row, locked by every write from its advance to its commit: what makes revisions dense and in commit order.
+log_head = Table(
+    "log_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    count("revision"),
+    count("audit_size"),
+)
+
+event = Table(
+    "event",
+    metadata,
+    count("revision"),
+    Column("idx", Integer, nullable=False),
+    key("project"),
+    key("model"),
+    key("resource_type"),
+    key("stage"),
+    choice("action", Action),
+    text("payload"),
+    text("actor"),
+    text("request_id"),
+    moment("time"),
+    PrimaryKeyConstraint("revision", "idx"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("audit_index", RowNumber, primary_key=True, autoincrement=False),
+    count("revision"),
+    octets("leaf"),
+    octets("leaf_hash"),
+    moment("time"),
+    text("actor"),
+    text("method"),
+    text("resource"),
+    text("request_id"),
+    text("outcome"),
+    octets("detail"),
+    Index(None, "revision"),
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    key("principal"),
+    key("request_id"),
+    text("method"),
+    octets("body_hash"),
+    octets("answer"),
+    count("revision"),
+    Column("create_time", Moment, nullable=False, index=True),
+    PrimaryKeyConstraint("principal", "request_id"),
+)
+
+token = Table(
+    "token",
+    metadata,
+    Column("id", Key, primary_key=True),
+    octets("secret_hash"),
+    text("principal"),
+    moment("create_time"),
+    moment("expire_time", nullable=True),
+    moment("revoke_time", nullable=True),
+)
+
+lease = Table(
+    "lease",
+    metadata,
+    Column("name", Key, primary_key=True),
+    text("holder"),
+    count("epoch"),
+    moment("expires"),
+)

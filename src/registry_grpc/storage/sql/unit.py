@@ -1,0 +1,133 @@
+"""The two views of a transaction that a `work` function is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+from registry_grpc.domain.calls import SYSTEM
+from registry_grpc.domain.events import Change, Event
+from registry_grpc.storage.sql import journal
+from registry_grpc.storage.sql.artifacts import Artifacts
+from registry_grpc.storage.sql.blobs import Blobs
+from registry_grpc.storage.sql.documents import resource_type
+from registry_grpc.storage.sql.feed import Feed
+from registry_grpc.storage.sql.history import History
+from registry_grpc.storage.sql.models import Models
+from registry_grpc.storage.sql.pointers import Pointers
+from registry_grpc.storage.sql.projects import Projects
+from registry_grpc.storage.sql.tokens import Tokens
+from registry_grpc.storage.sql.uploads import Uploads
+from registry_grpc.storage.sql.versions import Versions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from registry_grpc.domain.calls import Call
+    from registry_grpc.domain.events import Action
+    from registry_grpc.storage.sql.session import Session
+
+
+class SqlReader:
+    """Implements `ports.store.Reader`."""
+
+    def __init__(self, session: Session) -> None:
+        """Everything goes through `session`."""
+        self.session = session
+        self.projects = Projects(session)
+        self.models = Models(session)
+        self.versions = Versions(session)
+        self.pointers = Pointers(session)
+        self.history = History(session)
+        self.artifacts = Artifacts(session)
+        self.blobs = Blobs(session)
+        self.uploads = Uploads(session)
+        self.tokens = Tokens(session)
+        self.feed = Feed(session)
+
+    @property
+    def now(self) -> datetime:
+        """See the port."""
+        return self.session.now
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """What `advance` took."""
+
+    revision: int
+    audit_index: int
+    resource: str
+
+
+class SqlUnit(SqlReader):
+    """Implements `ports.store.Unit`."""
+
+    def __init__(self, session: Session, call: Call[Any] | None, statements: journal.Statements) -> None:
+        """For one attempt at `call`."""
+        super().__init__(session)
+        self._call = call
+        self._statements = statements
+        self._taken: _Taken | None = None
+        self._events: list[Event] = []
+
+    @property
+    def revision(self) -> int:
+        """The revision taken; 0 when none was."""
+        return self._taken.revision if self._taken else 0
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """What was recorded."""
+        return tuple(self._events)
+
+    def advance(self, resource: str) -> int:
+        """See the port."""
+        if self.session.advanced:
+            msg = "Unit.advance was called twice"
+            raise RuntimeError(msg)
+        self.session.advanced = True
+        if self.session.validate_only:
+            return journal.present_revision(self.session)
+        revision, audit_index = journal.take_revision(self.session, self._statements)
+        self._taken = _Taken(revision, audit_index, resource)
+        return revision
+
+    def record(self, action: Action, after: object) -> None:
+        """See the port."""
+        self.record_all([Change(action, cast("Any", after))])
+
+    def record_all(self, changes: Iterable[Change]) -> None:
+        """See the port."""
+        if not self.session.advanced:
+            msg = "an event was recorded before Unit.advance"
+            raise RuntimeError(msg)
+        for change in changes:
+            resource_type(change.after)  # refuses what cannot be an event, where it was recorded
+            self._events.append(
+                Event(
+                    revision=self.revision,
+                    index=len(self._events),
+                    action=change.action,
+                    after=change.after,
+                    actor=self._call.principal.name if self._call else SYSTEM.name,
+                    request_id=self._call.request_id if self._call else "",
+                    time=self.now,
+                )
+            )
+
+    def finish(self) -> None:
+        """Write the events and the audit entry, when a revision was taken."""
+        if self._taken is None:
+            return
+        call = self._call
+        subject = journal.AuditSubject(
+            index=self._taken.audit_index,
+            revision=self._taken.revision,
+            actor=call.principal.name if call else SYSTEM.name,
+            method=call.method if call else "",
+            resource=self._taken.resource,
+            request_id=call.request_id if call else "",
+        )
+        journal.write_log(self.session, subject, self.events)

@@ -1,0 +1,200 @@
+import hashlib
+import uuid
+
+import pytest
+
+from registry_grpc.domain.calls import SYSTEM
+from registry_grpc.domain.errors import Reason, RegistryError
+from registry_grpc.domain.events import Action, leaf_hash
+from registry_grpc.storage.sql.documents import RESOURCES
+from tests.contract.store.builders import ADA, add_model, add_version, all_events, at_once, call, change, model
+
+
+def rows(store, name):
+    """The rows of a table, for what no port shows."""
+    from sqlalchemy import select
+
+    from registry_grpc.storage.sql import tables
+
+    table = getattr(tables, name)
+    return store.read(lambda reader: reader.session.all(select(table).order_by(*table.primary_key)))
+
+
+def insert(unit, model_id="m"):
+    made = model(model_id, revision=unit.advance(f"projects/default/models/{model_id}"))
+    unit.models.insert(made)
+    unit.record(Action.CREATED, made)
+    return made
+
+
+def test_a_new_registry_has_a_default_project_with_event_and_audit_entry(store):
+    found = store.read(lambda reader: reader.projects.get("default"))
+    [event] = all_events(store)
+    [entry] = rows(store, "audit")
+    assert uuid.UUID(store.registry_uid)
+    assert (event.revision, event.action, event.after, event.actor) == (1, Action.CREATED, found, SYSTEM.name)
+    assert (entry.audit_index, entry.revision, entry.resource) == (1, 1, "projects/default")
+
+
+def test_a_write_returns_its_value_revision_and_events(store):
+    done = store.write(insert, call())
+    assert done.revision == 2
+    assert done.get().name.model == "m"
+    assert [(one.revision, one.index, one.action, one.after) for one in done.events] == [
+        (2, 0, Action.CREATED, done.get())
+    ]
+    assert all_events(store)[1:] == list(done.events)
+
+
+def test_a_failed_write_leaves_no_trace_and_gives_its_revision_back(store):
+    def fail(unit):
+        insert(unit)
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        store.write(fail, call("r"))
+    assert store.read(lambda reader: reader.feed.head()) == 1
+    assert store.read(lambda reader: reader.models.list("default", after="", limit=9)) == []
+    assert len(rows(store, "audit")) == 1
+    assert rows(store, "idempotency") == []
+    assert store.write(insert, call("r")).revision == 2
+
+
+def test_a_write_that_takes_no_revision_leaves_no_event_and_no_audit_entry(store):
+    done = store.write(lambda unit: unit.now, call("r"))
+    assert (done.revision, done.events) == (0, ())
+    assert len(rows(store, "audit")) == 1
+    [record] = rows(store, "idempotency")
+    assert record.revision == 0
+
+
+def test_validate_only_runs_everything_and_leaves_nothing(store):
+    def work(unit):
+        made = insert(unit)
+        assert unit.models.lock(made.name) == made
+        return made.revision
+
+    done = store.write(work, call("r", validate_only=True))
+    assert done.get() == 1  # the present one
+    assert (done.revision, done.events) == (0, ())
+    assert store.read(lambda reader: reader.models.list("default", after="", limit=9)) == []
+    assert rows(store, "idempotency") == []
+    assert len(rows(store, "audit")) == 1
+    assert store.write(insert, call("r")).revision == 2
+
+
+def test_validate_only_meets_the_same_refusals(store):
+    add_model(store, "m")
+    with pytest.raises(RegistryError) as caught:
+        store.write(insert, call(validate_only=True))
+    assert caught.value.reason is Reason.RESOURCE_EXISTS
+
+
+def test_advance_may_be_called_once_only(store):
+    with pytest.raises(RuntimeError, match="twice"):
+        store.write(lambda unit: (unit.advance("a"), unit.advance("b")))
+
+
+def test_events_and_stamped_rows_need_advance_first(store):
+    with pytest.raises(RuntimeError, match="advance"):
+        store.write(lambda unit: unit.record(Action.CREATED, model()))
+    with pytest.raises(RuntimeError, match="advance"):
+        store.write(lambda unit: unit.models.insert(model()))
+
+
+def test_a_reader_can_neither_lock_nor_write(store):
+    with pytest.raises(RuntimeError, match="reader"):
+        store.read(lambda reader: reader.models.insert(model()))
+    with pytest.raises(RuntimeError, match="reader"):
+        store.read(lambda reader: reader.projects.lock("default"))
+
+
+def test_what_is_no_resource_is_no_event(store):
+    with pytest.raises(TypeError, match="str"):
+        change(store, lambda unit, _: unit.record(Action.CREATED, "text"))
+
+
+def test_the_audit_entry_can_be_computed_again_from_what_is_kept(store):
+    done = store.write(insert, call("r"))
+    entry = rows(store, "audit")[-1]
+    payload = RESOURCES["model"][1].encode(done.get()).encode()
+    assert (entry.audit_index, entry.revision, entry.outcome) == (2, 2, "applied")
+    assert (entry.actor, entry.method, entry.request_id) == (ADA.name, "Tests.Change", "r")
+    assert entry.resource == "projects/default/models/m"
+    assert entry.detail == hashlib.sha256(payload).digest()
+    assert entry.leaf_hash == leaf_hash(entry.leaf)
+    assert b"projects/default/models/m" in entry.leaf
+
+
+def test_many_writers_get_dense_revisions_and_dense_version_numbers(store):
+    made = add_model(store)
+    done = at_once(32, lambda _: [add_version(store, made) for _ in range(50)])
+    versions = [one for some in done for one in some]
+    assert sorted(one.name.number for one in versions) == list(range(1, 1601))
+    assert sorted(one.revision for one in versions) == list(range(3, 1603))
+    assert [one.revision for one in all_events(store)] == list(range(1, 1603))
+    assert [row.audit_index for row in rows(store, "audit")] == list(range(1, 1603))
+
+
+def test_a_write_inside_a_write_is_refused_or_done_but_never_hangs(store):
+    def work(unit):
+        return store.write(lambda inner: inner.now).get()
+
+    try:
+        store.write(work)
+    except RuntimeError as error:
+        assert "inside a write" in str(error)
+
+
+def test_now_is_one_moment_in_a_unit_and_follows_the_test_offset(store):
+    from datetime import timedelta
+
+    before = store.now()
+    assert before.utcoffset() == timedelta(0)
+    first, second = store.write(lambda unit: (unit.now, unit.now)).get()
+    assert first == second
+    store.clock_offset = timedelta(days=2)
+    assert store.now() - before >= timedelta(days=2)
+    assert store.write(lambda unit: unit.now, call("r")).get() - before >= timedelta(days=2)
+
+
+def test_an_observer_hears_of_a_commit_before_the_caller_gets_its_answer(store):
+    heard = []
+
+    class Observer:
+        def committed(self, revision, events):
+            heard.append((revision, events))
+
+    store.observer = Observer()
+    done = store.write(insert, call("r"))
+    assert heard == [(done.revision, done.events)]
+    store.write(insert, call("r"))
+    store.write(lambda unit: unit.now)
+    store.write(insert, call(validate_only=True), ) if False else None
+    assert len(heard) == 1
+
+
+def test_snapshot_reads_see_one_revision(store):
+    made = add_model(store)
+
+    def work(reader):
+        before = reader.feed.head()
+        add_version(store, made)
+        return before, reader.feed.head(), reader.versions.list(made.uid, after=0, limit=9)
+
+    before, after, versions = store.read(work, snapshot=True)
+    assert (before, versions) == (after, [])
+    assert store.read(lambda reader: reader.feed.head()) == before + 1
+
+
+def test_errors_in_work_reach_the_caller_as_they_are(store):
+    class Peculiar(Exception):
+        pass
+
+    def work(_):
+        raise Peculiar
+
+    with pytest.raises(Peculiar):
+        store.read(work)
+    with pytest.raises(Peculiar):
+        store.write(work, call("r"))
