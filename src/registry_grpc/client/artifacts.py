@@ -55,7 +55,7 @@ class ArtifactCalls(StageCalls):
         return open_stream(self._connection, found, threading.Event())
 
     def sign_url(self, ref: str, path: str, *, ttl_s: int | None = None) -> artifacts_pb2.SignArtifactUrlResponse:
-        """A URL with which anyone can GET the file for `ttl_s` seconds (5 minutes); FeatureDisabled where there is none."""
+        """A URL with which anyone can GET the file for `ttl_s` seconds (5 minutes); FeatureDisabled where none is given."""
         version = self._version_name(ref)
         request = artifacts_pb2.SignArtifactUrlRequest(
             name=f"{version}/artifacts/{artifact_id(path)}", ttl=None if ttl_s is None else Duration(seconds=ttl_s)
@@ -89,7 +89,7 @@ class ArtifactCalls(StageCalls):
     def list_uploads(
         self, version: str, *, states: Iterable[str | int] = (), page_size: int = 0
     ) -> Iterable[artifacts_pb2.Upload]:
-        """The uploads of a version, oldest first; `states` by name: active, finalizing…"""
+        """The uploads of a version, oldest first; `states` by name, e.g. active."""
         parent = self.reference(version).version_name
         kind = artifacts_pb2.Upload.State.DESCRIPTOR
         wanted: Any = [enum_number(kind, state, "states") for state in states]

@@ -72,7 +72,7 @@ def _segment_fault(segment: str) -> str:
         return "is absolute, or has an empty segment"
     if segment.lower() in _RESERVED:
         return f"has the reserved segment {segment!r}"
-    if segment.split(".")[0].lower() in _WINDOWS_DEVICES:
+    if segment.split(".", maxsplit=1)[0].lower() in _WINDOWS_DEVICES:
         return f"has the segment {segment!r}, a device on Windows"
     if segment[-1] in ". " or segment[0] == " ":
         return f"has a segment with a leading space or trailing dot or space: {segment!r}"

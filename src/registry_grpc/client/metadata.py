@@ -72,7 +72,7 @@ def plain(value: metadata_pb2.ParameterValue) -> bool | int | float | str | None
 
 
 def metrics(values: MetricsLike) -> list[metadata_pb2.Metric]:
-    """`{"auc": 0.93}`, or messages and mappings with dataset, slice, direction…"""
+    """`{"auc": 0.93}`, or messages and mappings with dataset, slice, direction."""
     if isinstance(values, Mapping):
         return [metadata_pb2.Metric(name=name, value=value) for name, value in values.items()]
     return [message(metadata_pb2.Metric, value, "metrics") for value in values]

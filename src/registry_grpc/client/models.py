@@ -66,8 +66,8 @@ class ModelCalls(Session):
 
         return Pages[models_pb2.Model](fetch, "models")
 
-    def update_model(self, model: str, *, etag: str = "", **fields: Any) -> models_pb2.Model:
-        """The changed model; `fields` are those of the message (display_name, description, owner, tags, annotations)."""
+    def update_model(self, model: str, *, etag: str = "", **fields: Any) -> models_pb2.Model:  # noqa: ANN401 -- checked by field
+        """The changed model; `fields` are display_name, description, owner, tags, annotations."""
         changed = message(models_pb2.Model, fields, "model")
         changed.name = self.model_name(model)
         changed.etag = etag

@@ -45,8 +45,12 @@ class ProjectCalls(Session):
         return self._connection.read(self._connection.stubs.projects.GetProject, request)
 
     def list_projects(
-        self, *, filter: str = "", order_by: str = "", page_size: int = 0
-    ) -> Iterable[projects_pb2.Project]:  # noqa: A002 -- the contract's word
+        self,
+        *,
+        filter: str = "",  # noqa: A002 -- the contract's word
+        order_by: str = "",
+        page_size: int = 0,
+    ) -> Iterable[projects_pb2.Project]:
         """The projects the caller may see, by id; fetched page by page."""
 
         def fetch(token: str) -> projects_pb2.ListProjectsResponse:
@@ -57,7 +61,7 @@ class ProjectCalls(Session):
 
         return Pages[projects_pb2.Project](fetch, "projects")
 
-    def update_project(self, project: str | None = None, *, etag: str = "", **fields: Any) -> projects_pb2.Project:
+    def update_project(self, project: str | None = None, *, etag: str = "", **fields: Any) -> projects_pb2.Project:  # noqa: ANN401 -- checked by field
         """The changed project; `fields` are those of the message, `stages` replaces the whole list."""
         changed = message(projects_pb2.Project, fields, "project")
         changed.name = self.project_name(project)

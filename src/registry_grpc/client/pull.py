@@ -1,4 +1,4 @@
-"""Pulling a version: resolve to the pinned one, fetch what the cache lacks, check everything, appear at once or not at all."""
+"""Pulling a version: fetch what the cache lacks, check everything, appear whole or not at all."""
 
 from __future__ import annotations
 

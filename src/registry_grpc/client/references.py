@@ -13,6 +13,7 @@ from registry_grpc.client.errors import InvalidArgument
 
 DEFAULT_PROJECT = "default"
 SCHEME = "mreg://"
+MAX_SHOWN_CHARS = 200
 
 _ID = r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?"
 _POINTER = r"[a-z]([a-z0-9._-]{0,61}[a-z0-9])?"
@@ -74,7 +75,7 @@ def parse_reference(text: str, default_project: str = DEFAULT_PROJECT) -> Refere
         return Reference(named["project"], named["model"], number=int(number) if number else None)
     match = (_URI if text.startswith(SCHEME) else _SHORT).fullmatch(text)
     if match is None or (match["number"] and match["pointer"]):
-        shown = text if len(text) <= 200 else text[:200] + "…"
+        shown = text if len(text) <= MAX_SHOWN_CHARS else text[:MAX_SHOWN_CHARS] + "…"
         raise InvalidArgument(
             f"{shown!r} is not a reference; write model, model/7, model@production or model/7@sha256:…, "
             "each optionally after `project:`, or mreg://project/model…"

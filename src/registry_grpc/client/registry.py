@@ -49,8 +49,8 @@ class Registry(ProjectCalls, ModelCalls, VersionCalls, ArtifactCalls):
     ) -> None:
         """Every argument left out is taken from its `MREG_…` variable, else its default.
 
-        `endpoint` is `host:port` or any gRPC target. A loopback endpoint is plaintext unless `ca_file` is given and uses
-        the admin token of this user's `mreg serve`; any other is TLS unless `insecure`. `timeout_s` is the deadline of
+        `endpoint` is `host:port` or any gRPC target. A loopback endpoint is plaintext unless `ca_file` is given
+        and uses the admin token of this user's `mreg serve`; any other is TLS unless `insecure`. `timeout_s` is the deadline of
         one call, not of a push or pull.
         """
         settings = load(
@@ -138,8 +138,8 @@ class Registry(ProjectCalls, ModelCalls, VersionCalls, ArtifactCalls):
     ) -> Path:
         """A directory with the files of the version `ref` stands for now, every byte checked against its digest.
 
-        Without `dest` it is a read-only directory in the cache; with it a copy there, which appears whole or not at all.
-        `verify=False` takes bytes already in the cache for right when their size is.
+        Without `dest` it is a read-only directory in the cache; with it a copy there, which appears whole or not at
+        all. `verify=False` takes bytes already in the cache for right when their size is.
 
         Raises: IntegrityError, FailedPrecondition when `dest` holds anything else.
         """

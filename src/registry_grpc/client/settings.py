@@ -93,7 +93,7 @@ def default_cache_dir() -> Path:
 
 
 def default_data_dir() -> Path:
-    """Where `mreg serve` of the same user keeps its data: `MREG_DATA_DIR`, `$XDG_DATA_HOME/mreg`, `~/.local/share/mreg`."""
+    """Where `mreg serve` of this user keeps its data: `MREG_DATA_DIR`, `$XDG_DATA_HOME/mreg`, `~/.local/share/mreg`."""
     named = os.environ.get("MREG_DATA_DIR")
     if named:
         return Path(named)

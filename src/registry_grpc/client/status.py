@@ -70,7 +70,9 @@ def _violations(detail: AnyMessage) -> list[Violation]:
         return [Violation(found.field, found.description) for found in bad.field_violations]
     failed = _unpacked(detail, error_details_pb2.PreconditionFailure)
     quota = _unpacked(detail, error_details_pb2.QuotaFailure)
-    return [Violation(found.subject, found.description) for kind in (failed, quota) if kind for found in kind.violations]
+    return [
+        Violation(found.subject, found.description) for kind in (failed, quota) if kind for found in kind.violations
+    ]
 
 
 def _unpacked(detail: AnyMessage, kind: type[_M]) -> _M | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypedDict
 
 from registry_grpc.client import metadata
@@ -19,6 +19,12 @@ from registry_grpc.v1 import versions_pb2
 
 PLAIN = frozenset({"version_label", "owner", "description", "model_card", "algorithm", "task", "domain"})
 MAPS = frozenset({"tags", "annotations"})
+MESSAGES: Mapping[str, Callable[[Any], Any]] = {
+    "framework": metadata.framework,
+    "signature": metadata.signature,
+    "provenance": metadata.provenance,
+}
+LISTS: Mapping[str, Callable[[Any], Any]] = {"dependencies": metadata.dependencies, "metrics": metadata.metrics}
 
 
 class VersionFields(TypedDict, total=False):
@@ -48,26 +54,20 @@ def version_message(fields: Mapping[str, Any], name: str = "") -> versions_pb2.M
     """
     made = versions_pb2.ModelVersion(name=name)
     for field, value in fields.items():
+        if field not in VersionFields.__annotations__:
+            known = ", ".join(VersionFields.__annotations__)
+            raise InvalidArgument(f"a version has no field {field!r} that can be given; there are {known}")
         if value is None:
             continue
         if field in PLAIN:
             setattr(made, field, value)
         elif field in MAPS:
             getattr(made, field).update(value)
-        elif field == "framework":
-            made.framework.CopyFrom(metadata.framework(value))
-        elif field == "signature":
-            made.signature.CopyFrom(metadata.signature(value))
-        elif field == "provenance":
-            made.provenance.CopyFrom(metadata.provenance(value))
-        elif field == "parameters":
+        elif field in MESSAGES:
+            getattr(made, field).CopyFrom(MESSAGES[field](value))
+        elif field in LISTS:
+            getattr(made, field).extend(LISTS[field](value))
+        else:
             for key, item in value.items():
                 made.parameters[key].CopyFrom(metadata.parameter(item))
-        elif field == "dependencies":
-            made.dependencies.extend(metadata.dependencies(value))
-        elif field == "metrics":
-            made.metrics.extend(metadata.metrics(value))
-        else:
-            known = ", ".join(VersionFields.__annotations__)
-            raise InvalidArgument(f"a version has no field {field!r} that can be given; there are {known}")
     return made

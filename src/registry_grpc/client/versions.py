@@ -52,7 +52,7 @@ class VersionCalls(Session):
         show_deleted: bool = False,
         page_size: int = 0,
     ) -> Iterable[versions_pb2.ModelVersion]:
-        """The versions of a model, newest first; fetched page by page. `states` by name: draft, ready…"""
+        """The versions of a model, newest first; fetched page by page. `states` by name, e.g. draft."""
         parent = self.model_name(model)
         kind = versions_pb2.VersionState.DESCRIPTOR
         wanted: Any = [enum_number(kind, state, "states") for state in states]
@@ -75,7 +75,7 @@ class VersionCalls(Session):
     def update_version(
         self, version: str, *, etag: str = "", **fields: Unpack[VersionFields]
     ) -> versions_pb2.ModelVersion:
-        """The changed version; after finalizing only owner, description, model_card, tags and annotations may change."""
+        """The changed version; once finalized only owner, description, model_card, tags and annotations may change."""
         changed = version_message(fields, self.reference(version).version_name)
         changed.etag = etag
         request = versions_pb2.UpdateVersionRequest(version=changed, update_mask=FieldMask(paths=sorted(fields)))

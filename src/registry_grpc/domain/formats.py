@@ -90,6 +90,8 @@ def sniff(path: str, size_bytes: int, read: Callable[[int, int], bytes]) -> str:
     if size_bytes <= 0:
         return "empty"
     window = Window(path, size_bytes, read)
+    if not window.head:
+        return UNKNOWN
     return next((name for reader in _READERS if (name := reader(window))), UNKNOWN)
 
 

@@ -5,75 +5,72 @@ Every text from outside goes through the JSON escaper, so no name can forge a li
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from json.encoder import encode_basestring_ascii as quoted
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
-FLUSH_AFTER_S = 0.05
-FLUSH_AT_LINES = 256
+
+class Line(NamedTuple):
+    """What is said of one call."""
+
+    time: float
+    """End of the call, seconds since the epoch."""
+    method: str
+    code: str
+    principal: str
+    request_id: str
+    seconds: float
+    reason: str = ""
 
 
 class AccessLog:
-    """Lines of calls to one stream. Used from the event loop only; `flush` before the loop ends."""
+    """Lines of calls to one stream."""
 
-    def __init__(self, stream: TextIO, *, json: bool, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, stream: TextIO, *, json: bool) -> None:
         self._stream = stream
-        self._line = _json_line if json else _console_line
-        self._clock = clock
-        self._lines: list[str] = []
-        self._second = 0
-        self._stamp = ""
-        self._timer: asyncio.TimerHandle | None = None
+        self._format = _json_line if json else _console_line
 
-    def write(
-        self,
-        method: str,
-        code: str,
-        principal: str,
-        request_id: str,
-        seconds: float,
-        reason: str = "",
-    ) -> None:
-        """Add the line of one call."""
-        now = self._clock()
-        second = int(now)
-        if second != self._second:
-            self._second = second
-            self._stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        stamp = f"{self._stamp}.{int((now - second) * 1000):03d}Z"
-        self._lines.append(self._line(stamp, method, code, principal, request_id, seconds * 1000, reason))
-        if len(self._lines) >= FLUSH_AT_LINES:
-            self.flush()
-        elif self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(FLUSH_AFTER_S, self.flush)
-
-    def flush(self) -> None:
-        """Hand the lines to the stream. A stream that is gone loses them, not the call."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        lines, self._lines = self._lines, []
-        if not lines:
+    def write(self, lines: Iterable[Line]) -> None:
+        """Add lines. A stream that is gone loses them, not the calls."""
+        form = self._format
+        text = "".join(form(line, _stamp(line.time)) for line in lines)
+        if not text:
             return
         try:
-            self._stream.write("".join(lines))
+            self._stream.write(text)
             self._stream.flush()
         except (OSError, ValueError):
             return
 
 
-def _json_line(stamp: str, method: str, code: str, principal: str, request_id: str, ms: float, reason: str) -> str:
-    tail = f',"reason":{quoted(reason)}' if reason else ""
+def _cached_second() -> Callable[[float], str]:
+    """Formats times; the part down to the second is formatted once a second."""
+    known: tuple[int, str] = (-1, "")
+
+    def stamp(seconds: float) -> str:
+        nonlocal known
+        whole = int(seconds)
+        if known[0] != whole:
+            known = (whole, time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)))
+        return f"{known[1]}.{int((seconds - whole) * 1000):03d}Z"
+
+    return stamp
+
+
+_stamp = _cached_second()
+
+
+def _json_line(line: Line, stamp: str) -> str:
+    tail = f',"reason":{quoted(line.reason)}' if line.reason else ""
     return (
-        f'{{"timestamp":"{stamp}","level":"info","event":"call","method":{quoted(method)},'
-        f'"code":"{code}","principal":{quoted(principal)},"request_id":{quoted(request_id)},'
-        f'"ms":{ms:.3f}{tail}}}\n'
+        f'{{"timestamp":"{stamp}","level":"info","event":"call","method":{quoted(line.method)},'
+        f'"code":"{line.code}","principal":{quoted(line.principal)},'
+        f'"request_id":{quoted(line.request_id)},"ms":{line.seconds * 1000:.3f}{tail}}}\n'
     )
 
 
-def _console_line(stamp: str, method: str, code: str, principal: str, request_id: str, ms: float, reason: str) -> str:
-    names = f"{quoted(method)[1:-1]} {code} {reason}".rstrip()
-    who = quoted(principal)[1:-1]
-    return f"{stamp} {names} {ms:.1f} ms  {who} {quoted(request_id)[1:-1]}\n"
+def _console_line(line: Line, stamp: str) -> str:
+    what = f"{quoted(line.method)[1:-1]} {line.code} {line.reason}".rstrip()
+    who = f"{quoted(line.principal)[1:-1]} {quoted(line.request_id)[1:-1]}"
+    return f"{stamp} {what} {line.seconds * 1000:.1f} ms  {who}\n"

@@ -1,6 +1,7 @@
 """Metrics of calls, under the names the gRPC ecosystem's dashboards know.
 
-Label children are bound once per method: looking them up per call costs a fifth of the throughput.
+Label children are bound once per method: looking them up per call costs a fifth of the throughput. Counting in
+batches saves another tenth; `/metrics` is up to 50 ms behind.
 """
 
 from __future__ import annotations
@@ -28,15 +29,53 @@ CODE_NAMES = {
 """As go-grpc writes them: `InvalidArgument`."""
 
 
-class MethodMetrics(NamedTuple):
-    """The children of one method."""
+class Children(NamedTuple):
+    """The metric children of one method."""
 
     started: Counter
     handled: dict[grpc.StatusCode, Counter]
     received: Counter
     sent: Counter
     seconds: Histogram
-    in_flight: Gauge
+
+
+class Meter:
+    """What one method counted since it last settled: plain numbers, so that a call pays next to nothing.
+
+    Concurrency: event loop only.
+    """
+
+    __slots__ = ("_children", "ended", "in_flight", "received", "sent", "started")
+
+    def __init__(self, children: Children) -> None:
+        self._children = children
+        self.started = 0
+        self.received = 0
+        self.sent = 0
+        self.in_flight = 0
+        """Not reset: calls of this method that are open."""
+        self.ended: list[tuple[grpc.StatusCode, float]] = []
+
+    def settle(self) -> None:
+        """Move the counts to Prometheus."""
+        children = self._children
+        if self.started:
+            children.started.inc(self.started)
+            self.started = 0
+        if self.received:
+            children.received.inc(self.received)
+            self.received = 0
+        if self.sent:
+            children.sent.inc(self.sent)
+            self.sent = 0
+        ended, self.ended = self.ended, []
+        observe = children.seconds.observe
+        counts: dict[grpc.StatusCode, int] = {}
+        for code, seconds in ended:
+            observe(seconds)
+            counts[code] = counts.get(code, 0) + 1
+        for code, count in counts.items():
+            children.handled[code].inc(count)
 
 
 class RpcMetrics:
@@ -77,15 +116,31 @@ class RpcMetrics:
             registry=registry,
         )
 
-    def method(self, service: str, method: str, *, client_streams: bool, server_streams: bool) -> MethodMetrics:
-        """The children of a method, all at 0 with the first call, so that rates have a beginning."""
+        self._meters: list[tuple[str, Meter]] = []
+
+    def meter(self, service: str, method: str, *, client_streams: bool, server_streams: bool) -> Meter:
+        """The meter of a method, with every sample at 0 before its first call, so that rates have a beginning."""
         kind = TYPES[client_streams, server_streams]
         labels = (kind, service, method)
-        return MethodMetrics(
-            started=self._started.labels(*labels),
-            handled={code: self._handled.labels(*labels, name) for code, name in CODE_NAMES.items()},
-            received=self._received.labels(*labels),
-            sent=self._sent.labels(*labels),
-            seconds=self._seconds.labels(*labels),
-            in_flight=self._in_flight.labels(kind),
+        handled = {code: self._handled.labels(*labels, name) for code, name in CODE_NAMES.items()}
+        meter = Meter(
+            Children(
+                started=self._started.labels(*labels),
+                handled=handled,
+                received=self._received.labels(*labels),
+                sent=self._sent.labels(*labels),
+                seconds=self._seconds.labels(*labels),
+            )
         )
+        self._in_flight.labels(kind)
+        self._meters.append((kind, meter))
+        return meter
+
+    def settle(self) -> None:
+        """Bring Prometheus up to date with every meter."""
+        in_flight = dict.fromkeys(TYPES.values(), 0)
+        for kind, meter in self._meters:
+            meter.settle()
+            in_flight[kind] += meter.in_flight
+        for kind, count in in_flight.items():
+            self._in_flight.labels(kind).set(count)

@@ -19,11 +19,12 @@ from registry_grpc.observability.health import Health, HealthServicer
 from registry_grpc.observability.http import MetricsServer
 from registry_grpc.observability.logs import use_json
 from registry_grpc.observability.metrics import Metrics
+from registry_grpc.observability.recorder import Recorder
 from registry_grpc.server.certificates import Certificates
 from registry_grpc.server.composition import Compose, Composition, Foundation, Hook
 from registry_grpc.server.interceptors.calls import Desk
 from registry_grpc.server.interceptors.registrar import Registrar
-from registry_grpc.server.lifecycle import Signals, measure_lag, prepare_data_dir
+from registry_grpc.server.lifecycle import Signals, measure_lag, prepare_data_dir, settle_garbage
 from registry_grpc.server.listeners import MAX_STREAMS, BindError, Listener, bind, server_options
 from registry_grpc.server.pools import Pool
 from registry_grpc.server.reflection import add_reflection
@@ -45,10 +46,11 @@ class Server:
         """Port of each listener, as they stand in the settings; the health listener's last."""
         self._foundation = foundation
         self._composition = composition
-        self._access_log = AccessLog(sys.stderr, json=use_json(settings.log_format, sys.stderr))
+        access_log = AccessLog(sys.stderr, json=use_json(settings.log_format, sys.stderr))
+        self._recorder = Recorder(self.metrics.rpc, access_log)
         self._desk = Desk(
             Authenticator(composition.token_lookup, self.metrics),
-            self._access_log,
+            self._recorder,
             max_in_flight=settings.max_in_flight,
         )
         self._servers: list[aio.Server] = []
@@ -88,12 +90,12 @@ class Server:
         if self.settings.health_listener is not None:
             await self._listen((self.settings.health_listener,), self._health_registrar(registrar))
         self._listen_for_metrics()
+        settle_garbage()
         _LOG.info("serving", extra={"listen": [str(each) for each in self.settings.listeners]})
 
     async def wait(self) -> None:
         """Return after a signal to stop."""
-        signals = Signals()
-        await signals.wait()
+        await Signals().wait()
 
     async def stop(self) -> None:
         """Leave: not ready, wait for balancers, tell the streams, let calls end, close."""
@@ -110,7 +112,7 @@ class Server:
             self._metrics_server.close()
         self._foundation.transfer.close()
         self._foundation.control.close()
-        self._access_log.flush()
+        self._recorder.flush()
 
     def _registrar(self) -> Registrar:
         registrar = Registrar(self._desk, self.metrics.rpc)

@@ -170,7 +170,6 @@ def test_an_observer_hears_of_a_commit_before_the_caller_gets_its_answer(store):
     assert heard == [(done.revision, done.events)]
     store.write(insert, call("r"))
     store.write(lambda unit: unit.now)
-    store.write(insert, call(validate_only=True), ) if False else None
     assert len(heard) == 1
 
 

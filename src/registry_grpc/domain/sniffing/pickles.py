@@ -41,6 +41,8 @@ _LINES = {
     "GET": re.compile(rb"\d+"),
     "PUT": re.compile(rb"\d+"),
     "GLOBAL": re.compile(rb"[\w.<>]+", re.ASCII),
+    # Plain pickle refuses it, and the arguments of the loaders that do not are text.
+    "PERSID": re.compile(rb"[ -~]*"),
     "INST": re.compile(rb"[\w.<>]+", re.ASCII),
 }
 _OPCODES = {ord(code.code): code for code in pickletools.opcodes}

@@ -19,7 +19,7 @@ from grpc.aio import AbortError
 from registry_grpc.auth.authenticator import Authenticator, authorization_of
 from registry_grpc.domain.calls import Principal
 from registry_grpc.domain.errors import Reason, RegistryError
-from registry_grpc.observability.access_log import AccessLog
+from registry_grpc.observability.recorder import Recorder
 from registry_grpc.observability.rpc_metrics import CODE_NAMES
 from registry_grpc.server.interceptors.methods import Method, code_of
 from registry_grpc.services import context as contexts
@@ -39,13 +39,12 @@ _MAX_ID = 64
 class Desk:
     """What all calls of a process share."""
 
-    def __init__(self, authenticator: Authenticator, access_log: AccessLog, *, max_in_flight: int) -> None:
+    def __init__(self, authenticator: Authenticator, recorder: Recorder, *, max_in_flight: int) -> None:
         """`max_in_flight` is a fuse for memory, not a quota."""
         self.authenticator = authenticator
-        self.access_log = access_log
+        self.recorder = recorder
         self.max_in_flight = max_in_flight
         self.in_flight = 0
-        self.draining = False
         self._prefix = secrets.token_hex(6)
         self._ids = count(1)
 
@@ -60,35 +59,41 @@ class Call:
     __slots__ = ("_began", "_context", "_desk", "_info", "_method", "_values", "deadline_s")
 
     def __init__(self, desk: Desk, method: Method, context: Any) -> None:  # noqa: ANN401 - grpc's context has no usable type
-        self._began = time.perf_counter()
+        self._began = began = time.monotonic()
         self._desk = desk
         self._method = method
         self._context = context
+        meter = method.meter
         desk.in_flight += 1
-        method.metrics.started.inc()
-        method.metrics.in_flight.inc()
+        meter.in_flight += 1
+        meter.started += 1
+        desk.recorder.touch()
         self._values, request_id, min_revision = _read(context.invocation_metadata() or ())
-        self.deadline_s = _deadline(context.time_remaining(), streams=method.streams)
+        remaining = context.time_remaining()
+        self.deadline_s = cap = _deadline(remaining, streams=method.streams)
         """Seconds we must end the call after; None when the transport does it."""
-        self._info = CallContext(method.name, request_id or desk.request_id(), ANONYMOUS, min_revision=min_revision)
+        self._info = CallContext(
+            method.name,
+            request_id or desk.request_id(),
+            ANONYMOUS,
+            began + (cap if cap is not None else remaining or 0.0),
+            min_revision,
+        )
 
     async def enter(self) -> None:
         """Limits, then the caller, then the context for the servicer.
 
-        Raises: RATE_LIMITED, DRAINING, and what the authenticator raises.
+        Raises: RATE_LIMITED, and what the authenticator raises.
         """
         desk, info = self._desk, self._info
         contexts.enter(info)
-        remaining = self._context.time_remaining()
-        cap = self.deadline_s
-        wait = cap if cap is not None else remaining
-        if wait is not None:
-            info.deadline = time.monotonic() + wait
         if self._method.public:
             return
         if desk.in_flight > desk.max_in_flight:
             raise RegistryError(
-                Reason.RATE_LIMITED, "this server has too many calls open; retry later", retry_after_s=1
+                Reason.RATE_LIMITED,
+                "this server has too many calls open; retry later",
+                retry_after_s=1,
             )
         principal = desk.authenticator.cached(self._values)
         if principal is None:
@@ -148,16 +153,16 @@ class Call:
         return (*_revision(info.revision), (contexts.REQUEST_ID_KEY, info.request_id))
 
     def _end(self, code: grpc.StatusCode, reason: str) -> None:
-        seconds = time.perf_counter() - self._began
+        seconds = time.monotonic() - self._began
         method, desk, info = self._method, self._desk, self._info
+        meter = method.meter
         desk.in_flight -= 1
-        metrics = method.metrics
-        metrics.in_flight.dec()
-        metrics.handled[code].inc()
-        metrics.seconds.observe(seconds)
+        meter.in_flight -= 1
+        meter.ended.append((code, seconds))
+        desk.recorder.touch()
         if method.quiet and code is _OK:
             return
-        desk.access_log.write(method.name, CODE_NAMES[code], info.principal.name, info.request_id, seconds, reason)
+        desk.recorder.log(method.name, CODE_NAMES[code], info.principal.name, info.request_id, seconds, reason)
 
 
 def _revision(revision: int) -> tuple[tuple[str, str], ...]:

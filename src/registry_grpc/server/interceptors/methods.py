@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError, Message
 
 from registry_grpc.auth.permissions import PERMISSIONS, PUBLIC
 from registry_grpc.domain.errors import Reason, RegistryError
-from registry_grpc.observability.rpc_metrics import MethodMetrics, RpcMetrics
+from registry_grpc.observability.rpc_metrics import Meter, RpcMetrics
 from registry_grpc.services.validation import refusal, validator_for
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ OWN_PACKAGE = "registry_grpc."
 class Method:
     """One method: names, shape, metric children, and how its requests are read."""
 
-    __slots__ = ("handler", "metrics", "name", "parse", "path", "public", "quiet")
+    __slots__ = ("handler", "meter", "name", "parse", "path", "public", "quiet", "streams")
 
     def __init__(self, path: str, handler: Any, metrics: RpcMetrics) -> None:  # noqa: ANN401 - grpc's handler is an untyped tuple
         """`path` is the full one, `/package.Service/Method`."""
@@ -34,19 +34,15 @@ class Method:
         self.public = PERMISSIONS.get(path) == PUBLIC
         # Probes come every few seconds from everywhere; only those that fail are worth a line.
         self.quiet = service == "grpc.health.v1.Health"
-        self.metrics: MethodMetrics = metrics.method(
+        self.meter: Meter = metrics.meter(
             service,
             method,
             client_streams=handler.request_streaming,
             server_streams=handler.response_streaming,
         )
+        self.streams = bool(handler.request_streaming or handler.response_streaming)
         own = service.startswith(OWN_PACKAGE)
         self.parse = _parser(handler.request_deserializer, validated=own)
-
-    @property
-    def streams(self) -> bool:
-        """Whether either side sends a stream."""
-        return bool(self.handler.request_streaming or self.handler.response_streaming)
 
 
 def _parser(from_string: Any, *, validated: bool) -> Callable[[bytes], Message]:  # noqa: ANN401

@@ -32,11 +32,11 @@ def wrapped(desk: Desk, method: Method) -> Handler:
 
 def _unary(desk: Desk, method: Method, serve: Callable[..., Awaitable[Any]]) -> Any:  # noqa: ANN401
     """The hot path: no time limit object unless the caller's own deadline is missing or too long."""
-    parse, received, sent = method.parse, method.metrics.received.inc, method.metrics.sent.inc
+    parse, meter = method.parse, method.meter
 
     async def answer(raw: bytes, context: Any) -> bytes:  # noqa: ANN401
         call = Call(desk, method, context)
-        received()
+        meter.received += 1
         try:
             await call.enter()
             request = parse(raw)
@@ -47,7 +47,7 @@ def _unary(desk: Desk, method: Method, serve: Callable[..., Awaitable[Any]]) -> 
                     data = serialize(await serve(request, context))
         except BaseException as error:  # noqa: BLE001 - the one place where every outcome is judged
             await call.fail(error)
-        sent()
+        meter.sent += 1
         call.succeed()
         return data
 
@@ -56,18 +56,18 @@ def _unary(desk: Desk, method: Method, serve: Callable[..., Awaitable[Any]]) -> 
 
 def _reply(desk: Desk, method: Method, serve: Callable[..., Awaitable[Any]]) -> Any:  # noqa: ANN401
     """Many requests, one reply."""
-    sent = method.metrics.sent.inc
+    meter = method.meter
 
     async def answer(raws: AsyncIterator[bytes], context: Any) -> bytes:  # noqa: ANN401
         call = Call(desk, method, context)
         try:
             await call.enter()
             async with asyncio.timeout(call.deadline_s):
-                data = serialize(await serve(_parsed(method, raws), context))
+                data = serialize(await serve(_parsed(desk, method, raws), context))
             _require_caller(context)
         except BaseException as error:  # noqa: BLE001 - the one place where every outcome is judged
             await call.fail(error)
-        sent()
+        meter.sent += 1
         call.succeed()
         return data
 
@@ -83,12 +83,12 @@ def _replies(desk: Desk, method: Method, serve: Callable[..., Any]) -> Any:  # n
         try:
             await call.enter()
             if streams_in:
-                request: Any = _parsed(method, incoming)
+                request: Any = _parsed(desk, method, incoming)
             else:
-                method.metrics.received.inc()
+                method.meter.received += 1
                 request = method.parse(incoming)
             async with asyncio.timeout(call.deadline_s):
-                await _write_all(serve, request, context, method)
+                await _write_all(serve, request, _Writer(desk, method, context))
             _require_caller(context)
         except BaseException as error:  # noqa: BLE001 - the one place where every outcome is judged
             await call.fail(error)
@@ -97,46 +97,42 @@ def _replies(desk: Desk, method: Method, serve: Callable[..., Any]) -> Any:  # n
     return answer
 
 
-async def _write_all(
-    serve: Callable[..., Any],
-    request: Any,  # noqa: ANN401
-    context: Any,  # noqa: ANN401
-    method: Method,
-) -> None:
+async def _write_all(serve: Callable[..., Any], request: Any, writer: _Writer) -> None:  # noqa: ANN401
     """Send every reply of an async generator, which is closed whatever happens."""
-    if not inspect.isasyncgenfunction(serve):
-        await serve(request, _Writer(context, method))
+    replies = serve(request, writer)
+    if inspect.isawaitable(replies):
+        await replies
         return
-    replies = serve(request, context)
-    sent = method.metrics.sent.inc
     try:
         async for reply in replies:
-            await context.write(serialize(reply))
-            sent()
+            await writer.write(reply)
     finally:
         await replies.aclose()
 
 
 class _Writer:
-    """A context for servicers that write their replies themselves, as grpc's own health and reflection may."""
+    """The context with `write` counted. Some servicers, grpc's own, write their replies themselves."""
 
-    def __init__(self, context: Any, method: Method) -> None:  # noqa: ANN401
+    def __init__(self, desk: Desk, method: Method, context: Any) -> None:  # noqa: ANN401
         self._context = context
-        self._sent = method.metrics.sent.inc
+        self._meter = method.meter
+        self._touch = desk.recorder.touch
 
     async def write(self, reply: Any) -> None:  # noqa: ANN401
         await self._context.write(serialize(reply))
-        self._sent()
+        self._meter.sent += 1
+        self._touch()
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401
         return getattr(self._context, name)
 
 
-async def _parsed(method: Method, raws: AsyncIterator[bytes]) -> AsyncIterator[Message]:
+async def _parsed(desk: Desk, method: Method, raws: AsyncIterator[bytes]) -> AsyncIterator[Message]:
     """Requests as they come. The end of this says nothing: a stream that was cut ends the same way."""
-    parse, received = method.parse, method.metrics.received.inc
+    parse, meter, touch = method.parse, method.meter, desk.recorder.touch
     async for raw in raws:
-        received()
+        meter.received += 1
+        touch()
         yield parse(raw)
 
 

@@ -37,7 +37,7 @@ _CLAIM = (
     .with_for_update(key_share=True)
 )
 _TOTALS = select(table.c.state, func.count(), func.coalesce(func.sum(table.c.size_bytes), 0)).group_by(table.c.state)
-_REVIVE = update(table).where(table.c.uid == bindparam("key")).values(state=BlobState.LIVE)
+_REVIVE = update(table).where(table.c.uid == bindparam("with_uid")).values(state=BlobState.LIVE)
 _INSERT = insert(table)
 _EXTEND = update(table).where(
     table.c.uid.in_(bindparam("uids", expanding=True)),
@@ -79,7 +79,7 @@ class Blobs:
             return None
         held = _blob(row)
         if held.state is BlobState.CONDEMNED:
-            self._session.change(_REVIVE, {"key": held.uid})
+            self._session.change(_REVIVE, {"with_uid": held.uid})
         return replace(held, state=BlobState.LIVE)
 
     def insert(self, blob: Blob) -> None:

@@ -1,0 +1,52 @@
+"""Where calls report their end: kept for a moment, then counted and logged together."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from registry_grpc.observability.access_log import AccessLog, Line
+from registry_grpc.observability.rpc_metrics import RpcMetrics
+
+FLUSH_AFTER_S = 0.05
+FLUSH_AT_LINES = 512
+
+
+class Recorder:
+    """Batches of one process. Event loop only; `flush` before the loop ends."""
+
+    def __init__(self, metrics: RpcMetrics, access_log: AccessLog, clock: Callable[[], float] = time.time) -> None:
+        self.metrics = metrics
+        self._access_log = access_log
+        self._clock = clock
+        self._lines: list[Line] = []
+        self._timer: asyncio.TimerHandle | None = None
+
+    def log(  # one argument for each column
+        self,
+        method: str,
+        code: str,
+        principal: str,
+        request_id: str,
+        seconds: float,
+        reason: str,
+    ) -> None:
+        """Add the line of a call."""
+        self._lines.append(Line(self._clock(), method, code, principal, request_id, seconds, reason))
+        if len(self._lines) >= FLUSH_AT_LINES:
+            self.flush()
+
+    def touch(self) -> None:
+        """See to it that what was counted is shown soon."""
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(FLUSH_AFTER_S, self.flush)
+
+    def flush(self) -> None:
+        """Show everything now."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self.metrics.settle()
+        lines, self._lines = self._lines, []
+        self._access_log.write(lines)
