@@ -91,9 +91,7 @@ def measure(contenders, size_mib: int, rounds: int) -> dict[str, list[float]]:
             seconds = time.perf_counter() - started
             if number:
                 rates[name].append(size_mib * MIB / 1e6 / seconds)
-                rates.setdefault(f"{name} CPU s/GB", []).append(
-                    (time.process_time() - cpu) / (size_mib * MIB / 1e9)
-                )
+                rates.setdefault(f"{name} CPU s/GB", []).append((time.process_time() - cpu) / (size_mib * MIB / 1e9))
     return rates
 
 

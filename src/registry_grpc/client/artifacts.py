@@ -55,7 +55,7 @@ class ArtifactCalls(StageCalls):
         return open_stream(self._connection, found, threading.Event())
 
     def sign_url(self, ref: str, path: str, *, ttl_s: int | None = None) -> artifacts_pb2.SignArtifactUrlResponse:
-        """A URL with which anyone can GET the file for `ttl_s` seconds (5 minutes); FeatureDisabled where none is given."""
+        """A URL with which anyone can GET the file for `ttl_s` seconds (5 minutes); not every server gives one."""
         version = self._version_name(ref)
         request = artifacts_pb2.SignArtifactUrlRequest(
             name=f"{version}/artifacts/{artifact_id(path)}", ttl=None if ttl_s is None else Duration(seconds=ttl_s)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import logging
 import sys
 from typing import TYPE_CHECKING
 
+from registry_grpc.observability.logs import configure
 from registry_grpc.server.app import Server
 from registry_grpc.server.compose import compose
 from registry_grpc.server.lifecycle import run
 
 if TYPE_CHECKING:
     from registry_grpc.server.settings import Settings
-
-_LOG = logging.getLogger("registry_grpc.server")
 
 
 def serve(settings: Settings) -> None:

@@ -1,0 +1,130 @@
+"""`mreg`: global options, the list of commands, and the one place where failures become exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from registry_grpc.cli.aliases import app as aliases
+from registry_grpc.cli.completion import completion, prepare_completion
+from registry_grpc.cli.context import Globals, Output
+from registry_grpc.cli.database import app as database
+from registry_grpc.cli.diagnosis import doctor
+from registry_grpc.cli.failures import ExitCode, report
+from registry_grpc.cli.models import app as models
+from registry_grpc.cli.projects import app as projects
+from registry_grpc.cli.serving import SERVE_CONTEXT, serve
+from registry_grpc.cli.stages import history, promote, resolve, rollback
+from registry_grpc.cli.transfer import pull, push
+from registry_grpc.cli.versions import app as versions
+
+HELP = """A registry for machine-learning models.
+
+References: fraud, fraud/7, fraud@production, fraud@champion, fraud/7@sha256:…, project:fraud…, mreg://project/fraud….
+
+Environment: MREG_ENDPOINT, MREG_TOKEN, MREG_TOKEN_FILE, MREG_CA_FILE, MREG_PROJECT, MREG_CACHE_DIR, MREG_OUTPUT.
+
+Exit codes: 0 ok, 1 error, 2 usage, 3 not found, 4 denied, 5 conflict, 6 unavailable, 7 integrity, 130 interrupted.
+"""
+WITH_VALUE = frozenset({"-o", "--output", "--endpoint", "--project", "--token-file", "--timeout"})
+FLAGS = frozenset({"-q", "--quiet", "-v", "--verbose", "--no-progress", "--insecure"})
+
+
+class Commands(TyperGroup):
+    """The commands; turns what the SDK raises into a line on stderr and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 -- the signature it overrides
+        """The result of the command."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            print("mreg: interrupted", file=sys.stderr)
+            raise typer.Exit(ExitCode.INTERRUPTED) from None
+        except Exception as error:
+            # The SDK is loaded only when a command used it: without it this cannot be one of its errors.
+            known = sys.modules.get("registry_grpc.client.errors")
+            if known is None or not isinstance(error, known.RegistryError):
+                raise
+            chosen: Globals = ctx.obj or Globals()
+            where = chosen.endpoint or os.environ.get("MREG_ENDPOINT") or "127.0.0.1:7470"
+            raise typer.Exit(report(error, where, verbose=chosen.verbose)) from None
+
+
+app = typer.Typer(
+    cls=Commands, help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback()
+def options(
+    ctx: typer.Context,
+    *,
+    output: Annotated[
+        Output, typer.Option("-o", "--output", envvar="MREG_OUTPUT", help="Form of what is printed.")
+    ] = Output.TABLE,
+    endpoint: Annotated[str | None, typer.Option(help="host:port of the registry.", show_default=False)] = None,
+    project: Annotated[str | None, typer.Option(help="Project of references that name none.")] = None,
+    token_file: Annotated[Path | None, typer.Option(help="File with the bearer token.")] = None,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Deadline of one call, seconds.")] = 30.0,
+    insecure: Annotated[bool, typer.Option("--insecure", help="Plaintext to another machine.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No notes on stderr.")] = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Reasons and facts of errors.")] = False,
+    no_progress: Annotated[bool, typer.Option("--no-progress", help="No progress bars.")] = False,
+) -> None:
+    """Global options; they may stand anywhere in the command."""
+    ctx.obj = Globals(
+        output=output,
+        endpoint=endpoint,
+        project=project,
+        token_file=token_file,
+        timeout_s=timeout,
+        insecure=insecure,
+        quiet=quiet,
+        verbose=verbose,
+        no_progress=no_progress,
+    )
+
+
+options.__doc__ = HELP
+
+for command in (push, pull, resolve, promote, rollback, history, doctor, completion):
+    app.command()(command)
+app.command(context_settings=SERVE_CONTEXT, add_help_option=False)(serve)
+for name, group in {
+    "models": models,
+    "versions": versions,
+    "aliases": aliases,
+    "projects": projects,
+    "db": database,
+}.items():
+    app.add_typer(group, name=name)
+
+
+def with_globals_first(arguments: list[str]) -> list[str]:
+    """The arguments with the global options moved to the front, so that `mreg models list -o json` works too."""
+    front: list[str] = []
+    rest: list[str] = []
+    waiting = iter(arguments)
+    for argument in waiting:
+        if argument == "--":
+            return [*front, *rest, argument, *waiting]
+        name = argument.partition("=")[0]
+        if argument in WITH_VALUE:
+            front += [argument, *([value] if (value := next(waiting, None)) is not None else [])]
+        elif argument in FLAGS or (name in WITH_VALUE and name.startswith("--")):
+            front.append(argument)
+        else:
+            rest.append(argument)
+    return [*front, *rest]
+
+
+def main() -> None:
+    """Entry point of `mreg`."""
+    prepare_completion()
+    app(with_globals_first(sys.argv[1:]), prog_name="mreg")
