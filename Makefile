@@ -40,8 +40,8 @@ gen: .venv/.stamp ## Generate src/registry_grpc/v1 from proto/
 lock: .venv/.stamp ## Pin dependencies by hash after a change in pyproject.toml (UPGRADE=--all or names)
 	scripts/lock $(UPGRADE)
 
-bench: .venv/.stamp services ## Measure; prints the numbers of docs/ (PYTEST_ARGS=…)
-	$(BIN)/pytest -n 0 -p no:randomly tests/bench $(PYTEST_ARGS)
+bench: .venv/.stamp services ## Measure and write docs/benchmarks.md (WHAT="resolve create transfer")
+	$(BIN)/python -m tests.bench $(WHAT)
 
 services: ## Start this clone's PostgreSQL and MinIO (scripts/services stop ends them)
 	@scripts/services start

@@ -15,6 +15,7 @@ from google.rpc import error_details_pb2
 from google.rpc.status_pb2 import Status
 from grpc import aio
 from grpc_reflection.v1alpha import reflection_pb2_grpc
+
 from registry_grpc.domain.identity import Token, token_text
 from registry_grpc.server.app import Server
 from registry_grpc.server.composition import Composition, Foundation
@@ -124,19 +125,11 @@ async def edge(
 
     async def compose(foundation: Foundation) -> Composition:
         adders = [
-            lambda server: server_pb2_grpc.add_ServerServiceServicer_to_server(
-                OneMethod(unary), server
-            ),
-            lambda server: artifacts_pb2_grpc.add_ArtifactServiceServicer_to_server(
-                Streams(write, read), server
-            ),
+            lambda server: server_pb2_grpc.add_ServerServiceServicer_to_server(OneMethod(unary), server),
+            lambda server: artifacts_pb2_grpc.add_ArtifactServiceServicer_to_server(Streams(write, read), server),
         ]
         if talk is not None:
-            adders.append(
-                lambda server: reflection_pb2_grpc.add_ServerReflectionServicer_to_server(
-                    Bidi(talk), server
-                )
-            )
+            adders.append(lambda server: reflection_pb2_grpc.add_ServerReflectionServicer_to_server(Bidi(talk), server))
         return Composition(servicers=adders, token_lookup=lookup, probes=probes or {})
 
     values = {
@@ -165,7 +158,6 @@ def info_in(error: aio.AioRpcError) -> error_details_pb2.ErrorInfo:
     info = error_details_pb2.ErrorInfo()
     assert any(detail.Unpack(info) for detail in status_in(error).details)
     return info
-
 
 
 CODES = grpc.StatusCode

@@ -1,4 +1,4 @@
-"""Hostile requests of the research table: rows 1–9, 18, 19, 20, 28, 42, 43, 47."""
+"""Hostile requests of the research table: rows 1 to 9, 18, 19, 20, 28, 42, 43, 47."""
 
 import asyncio
 import os
@@ -6,6 +6,7 @@ import os
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from grpc import aio
+
 from registry_grpc.domain.errors import Reason, RegistryError
 from registry_grpc.domain.identity import token_text
 from registry_grpc.services.validation import validate
@@ -17,7 +18,6 @@ from registry_grpc.v1 import (
     stages_pb2,
     versions_pb2,
 )
-
 from tests.server.edge import BEARER, CODES, NOW, READ, TEXT, UNARY, edge, info_in, token
 
 MALFORMED = {
@@ -32,10 +32,9 @@ MALFORMED = {
 @pytest.mark.parametrize("name", MALFORMED)
 async def test_bytes_that_are_no_message_are_invalid(tmp_path, name):
     async with edge(tmp_path) as it:
+        call = it.channel.unary_stream(READ)(MALFORMED[name], metadata=BEARER)
         with pytest.raises(aio.AioRpcError) as caught:
-            call = it.channel.unary_stream(READ)(MALFORMED[name], metadata=BEARER)
-            async for _ in call:
-                pass
+            await call.read()
         assert caught.value.code() is CODES.INVALID_ARGUMENT
         assert info_in(caught.value).reason == "MALFORMED_REQUEST"
 
@@ -136,10 +135,7 @@ async def test_health_needs_no_token_and_reflection_does(tmp_path):
             async for _ in stub.ServerReflectionInfo(iter(question)):
                 pass
         assert caught.value.code() is CODES.UNAUTHENTICATED
-        replies = [
-            reply
-            async for reply in stub.ServerReflectionInfo(iter(question), metadata=BEARER)
-        ]
+        replies = [reply async for reply in stub.ServerReflectionInfo(iter(question), metadata=BEARER)]
         names = {each.name for each in replies[0].list_services_response.service}
         assert "registry_grpc.v1.ServerService" in names
 
@@ -192,18 +188,14 @@ INVALID = {
     ),
     "negative page": (models_pb2.ListModelsRequest(parent="projects/p", page_size=-1), "page_size"),
     "digest upper case": (
-        artifacts_pb2.FindMissingArtifactsRequest(
-            parent="projects/p", digests=[common_pb2.Digest(sha256="A" * 64)]
-        ),
+        artifacts_pb2.FindMissingArtifactsRequest(parent="projects/p", digests=[common_pb2.Digest(sha256="A" * 64)]),
         "digests[0].sha256",
     ),
     "unc path": (
         versions_pb2.CreateVersionRequest(
             parent=MODEL,
             version=versions_pb2.ModelVersion(
-                provenance=metadata_pb2.Provenance(
-                    training_run=metadata_pb2.TrainingRun(uri="\\\\host\\x")
-                )
+                provenance=metadata_pb2.Provenance(training_run=metadata_pb2.TrainingRun(uri="\\\\host\\x"))
             ),
         ),
         "version.provenance.training_run.uri",

@@ -1,4 +1,4 @@
-"""Each shape of call × each way to end: what the client sees, and what the counters say."""
+"""Each shape of call with each way to end: what the client sees, and what the counters say."""
 
 import asyncio
 
@@ -6,9 +6,9 @@ import grpc
 import pytest
 from grpc import aio
 from grpc_reflection.v1alpha import reflection_pb2
+
 from registry_grpc.domain.errors import Reason, RegistryError
 from registry_grpc.v1 import artifacts_pb2, server_pb2
-
 from tests.server.edge import BEARER, BIDI, CODES, READ, UNARY, UPLOAD, edge, info_in
 
 NAME = "projects/p/models/m/versions/1/artifacts/" + "a" * 26
@@ -103,9 +103,7 @@ async def test_every_shape_reports_every_outcome(tmp_path, kind, how):
             assert caught.value.code() is code
             assert SECRET not in str(caught.value)
         assert await it.handled(path, kind, name) == 1
-        in_flight = it.server.metrics.registry.get_sample_value(
-            "registry_grpc_in_flight", {"grpc_type": kind}
-        )
+        in_flight = it.server.metrics.registry.get_sample_value("registry_grpc_in_flight", {"grpc_type": kind})
         assert in_flight == 0
 
 
@@ -154,9 +152,7 @@ async def test_replies_carry_the_revision_the_servicer_set(tmp_path):
         return server_pb2.ServerInfo().SerializeToString()
 
     async with edge(tmp_path, unary=unary) as it:
-        call = it.channel.unary_unary(UNARY)(
-            b"", metadata=(*BEARER, ("x-registry-min-revision", "7"))
-        )
+        call = it.channel.unary_unary(UNARY)(b"", metadata=(*BEARER, ("x-registry-min-revision", "7")))
         assert await call == b""
         assert dict(await call.trailing_metadata())["x-registry-revision"] == "41"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Annotated
 
 import typer
@@ -64,3 +65,16 @@ def _typed(text: str) -> bool | int | float | str:
         except ValueError:
             continue
     return text
+
+
+def retagged(before: Mapping[str, str], added: Mapping[str, str], removed: Iterable[str] | None) -> dict[str, str]:
+    """Tags after a change.
+
+    Raises: typer.BadParameter when one to remove is not there.
+    """
+    after = {**before, **added}
+    for key in removed or ():
+        if key not in before:
+            raise typer.BadParameter(f"there is no tag {key!r} to remove; there are {', '.join(before) or 'none'}")
+        after.pop(key)
+    return after

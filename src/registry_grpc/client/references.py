@@ -65,14 +65,10 @@ class Reference:
 
 
 def parse_reference(text: str, default_project: str = DEFAULT_PROJECT) -> Reference:
-    """The reference `text` stands for; resource names of models and versions are understood too.
+    """The reference `text` stands for.
 
     Raises: InvalidArgument with the accepted forms, when it is none.
     """
-    named = _VERSION_NAME.fullmatch(text) or _MODEL_NAME.fullmatch(text)
-    if named is not None:
-        number = named.groupdict().get("number")
-        return Reference(named["project"], named["model"], number=int(number) if number else None)
     match = (_URI if text.startswith(SCHEME) else _SHORT).fullmatch(text)
     if match is None or (match["number"] and match["pointer"]):
         shown = text if len(text) <= MAX_SHOWN_CHARS else text[:MAX_SHOWN_CHARS] + "…"
@@ -90,6 +86,15 @@ def parse_reference(text: str, default_project: str = DEFAULT_PROJECT) -> Refere
         pointer=parts["pointer"],
         endpoint=f"{host}:{parts['port']}" if host else None,
     )
+
+
+def reference_from_name(name: str) -> Reference | None:
+    """The reference for the resource name of a model or version; None when `name` is no such name."""
+    named = _VERSION_NAME.fullmatch(name) or _MODEL_NAME.fullmatch(name)
+    if named is None:
+        return None
+    number = named.groupdict().get("number")
+    return Reference(named["project"], named["model"], number=int(number) if number else None)
 
 
 def is_id(text: str) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from registry_grpc.client.errors import InvalidArgument
-from registry_grpc.client.references import Reference, is_id, parse_reference
+from registry_grpc.client.references import Reference, is_id, parse_reference, reference_from_name
 
 if TYPE_CHECKING:
     from registry_grpc.client.connection import Connection
@@ -32,7 +32,8 @@ class Session:
 
         Raises: InvalidArgument, also when it names another registry: a token is never sent where a text says.
         """
-        found = text if isinstance(text, Reference) else parse_reference(text, self.project)
+        found = text if isinstance(text, Reference) else reference_from_name(text)
+        found = found or parse_reference(str(text), self.project)
         if found.endpoint is not None and found.endpoint != self.endpoint.split("//")[-1]:
             raise InvalidArgument(
                 f"{text!s} is in the registry at {found.endpoint}, this client talks to {self.endpoint}; "

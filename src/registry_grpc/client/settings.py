@@ -103,10 +103,11 @@ def default_data_dir() -> Path:
 class TokenSource:
     """Gives the bearer token; a file is read again when it changed, so that rotated tokens are picked up."""
 
-    def __init__(self, token: str = "", file: Path | None = None, *, private: bool = False) -> None:
+    def __init__(self, token: str = "", file: Path | None = None, *, found: bool = False) -> None:
+        """`found` is a file nobody named: it may be absent, and must be this user's alone."""
         self._token = token
         self.file = file
-        self._private = private
+        self._found = found
         self._seen: tuple[int, int] | None = None
         self._lock = threading.Lock()
 
@@ -126,9 +127,11 @@ class TokenSource:
         if self.file is None:
             return self._token
         with self._lock:
+            if self._found and not self.file.exists():
+                return ""
             try:
                 facts = self.file.stat()
-                if self._private and (facts.st_mode & 0o077 or facts.st_uid != os.geteuid()):
+                if self._found and (facts.st_mode & 0o077 or facts.st_uid != os.geteuid()):
                     mode = stat.filemode(facts.st_mode)
                     raise Unauthenticated(
                         f"{self.file} ({mode}) can be read by others or is not yours; "
@@ -151,10 +154,8 @@ def _tokens(token: str | None, token_file: str | Path | None, *, local: bool) ->
         return TokenSource(value)
     if named := os.environ.get("MREG_TOKEN_FILE"):
         return TokenSource(file=Path(named))
-    admin = default_data_dir() / "admin.token"
-    if local and admin.exists():
-        return TokenSource(file=admin, private=True)
-    return TokenSource()
+    # Looked for at every call: the server may not have been started yet.
+    return TokenSource(file=default_data_dir() / "admin.token", found=True) if local else TokenSource()
 
 
 def _path(value: str | Path | None) -> Path | None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 MIB = 1 << 20
 BLOCK_BYTES = 16 * MIB
-"""Ranged reads are verified by the SHA-256 of blocks of this size, whatever the part size was."""
+"""Reads are verified by the BLAKE3 digests of blocks of this size, whatever the part size was."""
 MAX_PARTS = 9_600
 """Parts of one object; below the 10,000 of S3."""
 MAX_ARTIFACT_BYTES = 5 << 40
@@ -63,7 +63,7 @@ class Blob:
     digest: Digest
     key: str
     block_digests: bytes
-    """SHA-256 of each block of `BLOCK_BYTES`, 32 bytes each, in order; the last block may be short."""
+    """BLAKE3 digest of each block of `BLOCK_BYTES`, 32 bytes each, in order; the last block may be short."""
     state: BlobState = BlobState.LIVE
     create_time: datetime
     lease_until: datetime | None = None

@@ -71,6 +71,7 @@ def _json_line(line: Line, stamp: str) -> str:
 
 
 def _console_line(line: Line, stamp: str) -> str:
-    what = f"{quoted(line.method)[1:-1]} {line.code} {line.reason}".rstrip()
+    reason = f" {quoted(line.reason)[1:-1]}" if line.reason else ""
+    what = f"{quoted(line.method)[1:-1]} {line.code}{reason}"
     who = f"{quoted(line.principal)[1:-1]} {quoted(line.request_id)[1:-1]}"
     return f"{stamp} {what} {line.seconds * 1000:.1f} ms  {who}\n"

@@ -97,7 +97,7 @@ class ArtifactStore(Protocol):
 
 
 class RunningDigest(Protocol):
-    """SHA-256 of bytes as they come, whole and by blocks of `domain.artifacts.BLOCK_BYTES`."""
+    """SHA-256 of bytes as they come, and BLAKE3 of each block of `domain.artifacts.BLOCK_BYTES`."""
 
     def update(self, chunks: Iterable[bytes]) -> bytes:
         """Take the next bytes; returns the digests of the blocks among them, 32 bytes each.

@@ -75,10 +75,19 @@ class Server:
         return cls(foundation, await compose(foundation))
 
     async def start(self) -> None:
-        """Take calls.
+        """Take calls. What was opened is closed again when something fails.
 
         Raises: BindError, MissingPermissionError, and what a start hook raises.
         """
+        try:
+            await self._start()
+        except BaseException:
+            await self._close(grace_s=0)
+            raise
+        settle_garbage()
+        _LOG.info("serving", extra={"listen": [str(each) for each in self.settings.listeners]})
+
+    async def _start(self) -> None:
         registrar = self._registrar()
         await _all(self._composition.on_start)
         await self.health.poll()
@@ -90,8 +99,6 @@ class Server:
         if self.settings.health_listener is not None:
             await self._listen((self.settings.health_listener,), self._health_registrar(registrar))
         self._listen_for_metrics()
-        settle_garbage()
-        _LOG.info("serving", extra={"listen": [str(each) for each in self.settings.listeners]})
 
     async def wait(self) -> None:
         """Return after a signal to stop."""
@@ -103,7 +110,10 @@ class Server:
         if not all(each.is_loopback for each in self.settings.listeners):
             await asyncio.sleep(self.settings.drain_wait_s)
         await _all(self._composition.on_drain)
-        await asyncio.gather(*(server.stop(self.settings.drain_s) for server in self._servers))
+        await self._close(grace_s=self.settings.drain_s)
+
+    async def _close(self, *, grace_s: float) -> None:
+        await asyncio.gather(*(server.stop(grace_s) for server in self._servers))
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -142,9 +152,9 @@ class Server:
             maximum_concurrent_rpcs=MAX_STREAMS,
         )
         registrar.install(server)
+        self._servers.append(server)
         self.ports += [bind(server, each, self._certificates) for each in listeners]
         await server.start()
-        self._servers.append(server)
 
     def _listen_for_metrics(self) -> None:
         listener = self.settings.metrics_listener

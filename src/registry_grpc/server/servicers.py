@@ -84,7 +84,7 @@ def servicers(core: Core) -> tuple[Sequence[Adder], Uploads]:
         core.edge,
         core.transfer,
         locate,
-        lambda artifact, blob, offset, length: verified.read(blob, offset, length, artifact=artifact.name),
+        lambda artifact, blob, offset, length: verified.blocks(blob, offset, length, artifact=artifact.name),
         counts,
     )
     server = ServerServicer(core.edge, _facts(core))
@@ -146,7 +146,7 @@ def _version_verbs(core: Core) -> VersionVerbs:
         get=versions.GetVersion(store),
         batch_get=versions.BatchGetVersions(store),
         list=versions.ListVersions(store),
-        update=versions.UpdateVersion(store),
+        update=versions.UpdateVersion(store, core.draft_retention),
         finalize=FinalizeVersion(store, core.artifacts, MAX_FILES),
         delete=deletion.DeleteVersion(store, core.undelete_window),
         undelete=deletion.UndeleteVersion(store, core.draft_retention),

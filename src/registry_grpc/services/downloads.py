@@ -1,4 +1,4 @@
-"""ReadArtifact: verified bytes outward, one chunk ahead of the client."""
+"""ReadArtifact: verified bytes outward, one block ahead of the client."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class Downloads:
     edge: Edge
     transfer: Pool
     locate: LocateArtifact
-    open_verified: Callable[[Artifact, Blob, int, int], Iterator[bytes]]
-    """Verified bytes of a blob from an offset on, so many of them, in chunks of at most 1 MiB."""
+    open_verified: Callable[[Artifact, Blob, int, int], Iterator[list[bytes]]]
+    """Verified bytes of a blob from an offset on, so many of them, by blocks of chunks of at most 1 MiB."""
     observer: DownloadObserver
 
     async def send(
@@ -49,44 +49,40 @@ class Downloads:
         name = ArtifactName.parse(request.name)
         artifact, blob = await self.edge.read(lambda: self.locate(name))
         length = _length(request, artifact)
-        head = artifact_to_wire(artifact)
+        head: artifacts_pb2.Artifact | None = artifact_to_wire(artifact)
         offset = request.read_offset
         if not length:
             yield artifacts_pb2.ReadArtifactResponse(artifact=head, offset=offset)
             return
-        chunks = self.open_verified(artifact, blob, offset, length)
-        ahead: asyncio.Future[tuple[bytes, int] | None] = asyncio.ensure_future(self._next(chunks))
+        blocks = self.open_verified(artifact, blob, offset, length)
+        ahead = asyncio.ensure_future(self._next(blocks))
         try:
-            first = True
-            while (found := await ahead) is not None:
-                # The store reads on while the client takes what it has.
-                ahead = asyncio.ensure_future(self._next(chunks))
-                content, checksum = found
-                yield artifacts_pb2.ReadArtifactResponse(
-                    artifact=head if first else None,
-                    offset=offset,
-                    chunk=common_pb2.Chunk(content=content, crc32c=checksum),
-                )
-                first = False
-                offset += len(content)
-                self.observer.downloaded(len(content))
+            while found := await ahead:
+                # The store reads the next block while the client takes this one.
+                ahead = asyncio.ensure_future(self._next(blocks))
+                for chunk in found:
+                    size = len(chunk.content)
+                    yield artifacts_pb2.ReadArtifactResponse(artifact=head, offset=offset, chunk=chunk)
+                    head = None
+                    offset += size
+                    self.observer.downloaded(size)
         finally:
-            await self._close(ahead, chunks)
+            await self._close(ahead, blocks)
 
-    async def _next(self, chunks: Iterator[bytes]) -> tuple[bytes, int] | None:
-        return await self.transfer.run(_pull, chunks)
+    async def _next(self, blocks: Iterator[list[bytes]]) -> list[common_pb2.Chunk]:
+        return await self.transfer.run(_pull, blocks)
 
-    async def _close(self, ahead: asyncio.Future[tuple[bytes, int] | None], chunks: Iterator[bytes]) -> None:
+    async def _close(self, ahead: asyncio.Future[list[common_pb2.Chunk]], blocks: Iterator[list[bytes]]) -> None:
         """Let go of the store's connection, also when the client went away in the middle."""
         await asyncio.wait([ahead])
-        close = getattr(chunks, "close", None)
+        close = getattr(blocks, "close", None)
         if not ahead.cancelled() and ahead.exception() is None and close is not None:
             await self.transfer.run(close)
 
 
-def _pull(chunks: Iterator[bytes]) -> tuple[bytes, int] | None:
-    content = next(chunks, None)
-    return None if content is None else (content, google_crc32c.value(content))
+def _pull(blocks: Iterator[list[bytes]]) -> list[common_pb2.Chunk]:
+    """The chunks of the next block; none at the end."""
+    return [common_pb2.Chunk(content=content, crc32c=google_crc32c.value(content)) for content in next(blocks, ())]
 
 
 def _length(request: artifacts_pb2.ReadArtifactRequest, artifact: Artifact) -> int:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 MAX_WAIT_S = 2.0
 """Longest wait for a wished revision."""
+WAIT_SHARE = 0.8
+"""Part of the time a caller has left that may be waited."""
 
 
 class Pool(Protocol):
@@ -60,7 +62,8 @@ class Edge:
 
         Raises: REVISION_NOT_REACHED.
         """
-        if await self.feed.wait_for(wanted, min(MAX_WAIT_S, call_context().remaining_s)):
+        # Not to the very deadline: the caller shall still hear why.
+        if await self.feed.wait_for(wanted, min(MAX_WAIT_S, WAIT_SHARE * call_context().remaining_s)):
             return
         head = await self.control.run(self.store.read, lambda reader: reader.feed.head())
         if head < wanted:
@@ -89,7 +92,8 @@ class Edge:
             encode=lambda value: to_wire(value).SerializeToString(),
         )
         committed = await self.control.run(use_case, call)
-        context.revision = committed.revision
+        # What changed nothing, or only checked, was read at what this replica knows.
+        context.revision = committed.revision or self.feed.revision
         if committed.replay is not None:
             # The serializer takes bytes as they are: the very answer the first call got.
             return committed.replay  # type: ignore[return-value]

@@ -6,6 +6,7 @@ the last answer known is given and says that it is stale.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -15,6 +16,7 @@ from registry_grpc.services.codec.artifacts import artifact_to_wire
 from registry_grpc.services.codec.pointers import pointer_to_resolve_response, target_to_resolve_response
 from registry_grpc.services.codec.times import time_from_wire
 from registry_grpc.services.context import call_context
+from registry_grpc.services.edge import MAX_WAIT_S, WAIT_SHARE
 from registry_grpc.usecases.resolve import Selector, SelectorKind
 from registry_grpc.v1 import stages_pb2
 
@@ -35,6 +37,10 @@ _KINDS = {
     "manifest_digest": SelectorKind.DIGEST,
     "reference": SelectorKind.REFERENCE,
 }
+
+
+_AWAY = {Reason.DATABASE_UNAVAILABLE, Reason.RATE_LIMITED}
+"""The database did not answer, or so many wait for it that it could not be asked."""
 
 
 class ResolveObserver(Protocol):
@@ -62,11 +68,11 @@ class Resolver:
         feed, context = self.edge.feed, call_context()
         wanted = request.min_revision or context.min_revision
         entry = self._entry(request)
-        if entry is not None and entry.reply is not None and feed.is_fresh():
-            if wanted > feed.revision and wanted > entry.revision:
-                await self.edge.require_revision(wanted)
-                entry = self._entry(request)
-            if wanted <= feed.revision and entry is not None and entry.reply is not None:
+        if wanted > feed.revision and (entry is None or wanted > entry.revision):
+            await self.edge.require_revision(wanted)
+            entry = self._entry(request)
+        if entry is not None and entry.reply is not None and feed.is_fresh():  # noqa: SIM102 - two questions
+            if wanted <= feed.revision or wanted <= entry.revision:
                 context.revision = feed.revision
                 self.observer.resolved("cache", "ok")
                 return _unless_unchanged(request, entry, entry.reply)
@@ -84,7 +90,8 @@ class Resolver:
             case "reference":
                 # A stage wins. No alias has the name of a stage.
                 stage = self.projection.stage(request.name, request.reference)
-                return stage or self.projection.alias(request.name, request.reference)
+                held = stage is not None and stage.reply is not None
+                return stage if held else self.projection.alias(request.name, request.reference)
         return None
 
     async def _from_database(self, request: stages_pb2.ResolveRequest, wanted: int) -> bytes:
@@ -94,12 +101,13 @@ class Resolver:
             raise invalid_field("as_of", "only a stage has a history; select by stage, or leave as_of out")
         name = ModelName.parse(request.name)
         full = request.view == stages_pb2.RESOLVE_VIEW_FULL
-        if wanted > self.edge.feed.revision:
-            await self.edge.require_revision(wanted)
         try:
-            found = await self.edge.control.run(lambda: self.resolve(name, selector, as_of=as_of, full=full))
+            async with asyncio.timeout(self._patience_s(request)):
+                found = await self.edge.control.run(lambda: self.resolve(name, selector, as_of=as_of, full=full))
+        except TimeoutError:
+            return self._last_known(request, wanted, _silent())
         except RegistryError as error:
-            if error.reason is Reason.DATABASE_UNAVAILABLE:
+            if error.reason in _AWAY:
                 return self._last_known(request, wanted, error)
             self.observer.resolved("db", "not_found")
             raise
@@ -108,6 +116,13 @@ class Resolver:
         if as_of is None and 0 < found.pointer_revision <= request.if_changed_since:
             return _unchanged(found.pointer_revision)
         return self._encode(found)
+
+    def _patience_s(self, request: stages_pb2.ResolveRequest) -> float | None:
+        """How long the database gets before the last known answer is given; None when there is none."""
+        entry = self._entry(request)
+        if entry is None or entry.reply is None:
+            return None
+        return min(MAX_WAIT_S, WAIT_SHARE * call_context().remaining_s)
 
     def _last_known(self, request: stages_pb2.ResolveRequest, wanted: int, error: RegistryError) -> bytes:
         entry = self._entry(request)
@@ -131,6 +146,10 @@ class Resolver:
 def reply_of(pointer: Pointer, max_age: timedelta) -> bytes:
     """The reply the projection keeps for a pointer that has a target."""
     return pointer_to_resolve_response(pointer, max_age=max_age).SerializeToString()
+
+
+def _silent() -> RegistryError:
+    return RegistryError(Reason.DATABASE_UNAVAILABLE, "the database does not answer; try again")
 
 
 def _unless_unchanged(request: stages_pb2.ResolveRequest, entry: Entry[bytes], reply: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from registry_grpc.domain.errors import Reason, RegistryError
@@ -15,8 +16,6 @@ from registry_grpc.v1 import stages_pb2, stages_pb2_grpc
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from google.protobuf.message import Message
 
     from registry_grpc.domain.calls import Call, Committed
     from registry_grpc.services.edge import Context, Edge
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
         VacateStage,
     )
 
+    ChangeRequest = stages_pb2.PromoteVersionRequest | stages_pb2.RollbackStageRequest | stages_pb2.VacateStageRequest
 
 R = TypeVar(
     "R",
@@ -87,7 +87,9 @@ class StageServicer(stages_pb2_grpc.StageServiceServicer):
         for index, one in enumerate(request.requests):
             name = ModelName.parse(one.name, f"requests[{index}].name")
             require_same_project(project, name.project, f"requests[{index}].name")
-        return stages_pb2.BatchResolveResponse(results=[await self._one(one) for one in request.requests])
+        # Together: waits for a wished revision, or for a database that is away, must not add up.
+        results = await asyncio.gather(*(self._one(one) for one in request.requests))
+        return stages_pb2.BatchResolveResponse(results=results)
 
     async def _one(self, request: stages_pb2.ResolveRequest) -> stages_pb2.BatchResolveResult:
         try:
@@ -100,7 +102,9 @@ class StageServicer(stages_pb2_grpc.StageServiceServicer):
         name = PointerName.parse_stage(request.name)
         feed, call = self._edge.feed, call_context()
         entry = self._resolver.projection.stage(str(name.parent), name.id)
-        if entry is not None and feed.is_fresh() and call.min_revision <= feed.revision:
+        # A vacant one is left to the database, which knows whether the project still has the stage.
+        known = entry is not None and entry.reply is not None
+        if entry is not None and known and feed.is_fresh() and call.min_revision <= feed.revision:
             call.revision = feed.revision
             return stage_to_wire(entry.pointer)
         return stage_to_wire(await self._edge.read(lambda: self._get(name)))
@@ -109,6 +113,8 @@ class StageServicer(stages_pb2_grpc.StageServiceServicer):
         self, request: stages_pb2.ListStagesRequest, context: Context
     ) -> stages_pb2.ListStagesResponse:
         name = ModelName.parse(request.parent, "parent")
+        if request.page_token:
+            raise RegistryError(Reason.INVALID_PAGE_TOKEN, "page_token must be empty: every stage is on the one page")
         stages = await self._edge.read(lambda: self._list(name))
         return stages_pb2.ListStagesResponse(stages=[stage_to_wire(stage) for stage in stages])
 
@@ -166,7 +172,7 @@ class StageServicer(stages_pb2_grpc.StageServiceServicer):
     async def _counted(
         self,
         action: str,
-        request: Message,
+        request: ChangeRequest,
         use_case: Callable[[Call[StageChange]], Committed[StageChange]],
         to_wire: Callable[[StageChange], R],
     ) -> R:
@@ -175,7 +181,8 @@ class StageServicer(stages_pb2_grpc.StageServiceServicer):
         except RegistryError as error:
             self._observer.stage_changed(action, _OUTCOMES.get(error.reason, "denied"))
             raise
-        self._observer.stage_changed(action, "applied")
+        if not request.validate_only:
+            self._observer.stage_changed(action, "applied")
         return reply
 
 
@@ -187,9 +194,7 @@ _OUTCOMES = {
 }
 
 
-def _condition(
-    request: stages_pb2.PromoteVersionRequest | stages_pb2.RollbackStageRequest | stages_pb2.VacateStageRequest,
-) -> Condition:
+def _condition(request: ChangeRequest) -> Condition:
     return Condition(
         expected=request.expected_version if request.HasField("expected_version") else None,
         etag=request.etag,

@@ -138,6 +138,8 @@ class UpdateVersion:
     """Changes a version: everything while DRAFT, afterwards only what people write about it."""
 
     store: Store
+    draft_retention: timedelta
+    """A draft that is worked on is not abandoned: each change puts its end off."""
 
     def __call__(
         self, call: Call[Version], name: VersionName, etag: str, changes: Mapping[str, Any]
@@ -156,7 +158,14 @@ class UpdateVersion:
             require_known_parents(unit, name.project, metadata)
             others = {key: value for key, value in changes.items() if key != "metadata"}
             revision = unit.advance(str(name))
-            after = replace(before, **others, metadata=metadata, update_time=unit.now, revision=revision)
+            after = replace(
+                before,
+                **others,
+                metadata=metadata,
+                update_time=unit.now,
+                expire_time=unit.now + self.draft_retention if before.state is VersionState.DRAFT else None,
+                revision=revision,
+            )
             unit.versions.update(after)
             unit.record(Action.UPDATED, after)
             return after

@@ -157,13 +157,14 @@ class ChangeFeed:
         head, events = await self._run(self._store.read, self._page(self._revision))
         self._projection.apply(events)
         with self._lock:
-            # The head was read before the events: all events up to it are among them, unless the page was full.
-            full = len(events) >= PAGE_EVENTS
-            self._reach(events[-1].revision if full else max(head, events[-1].revision if events else 0))
+            # A page holds whole revisions, so a cut one may have fewer events than asked for: it says nothing of what
+            # comes after its last revision. Only an empty page says that there is nothing up to the head.
+            reached = events[-1].revision if events else head
+            self._reach(reached)
         self._heard = began
         self._signal(gap=False)
         self._observer.advanced(self._revision, time.monotonic() - began)
-        return full
+        return reached < head
 
     @staticmethod
     def _page(after: int) -> Callable[[Reader], tuple[int, list[Event]]]:

@@ -75,9 +75,7 @@ def assignment(of, stage, **values):
         "index": 0,
         "assign_time": TIME,
     }
-    return Assignment(
-        model_uid=of.model_uid, version=of.name, version_uid=of.uid, stage=stage, **(given | values)
-    )
+    return Assignment(model_uid=of.model_uid, version=of.name, version_uid=of.uid, stage=stage, **(given | values))
 
 
 def blob(content="a", **values):
@@ -171,7 +169,7 @@ def at_once(count, work):
         barrier.wait()
         try:
             return work(number)
-        except Exception as error:  # the test looks at it
+        except Exception as error:  # noqa: BLE001 -- the test looks at it
             return error
 
     with ThreadPoolExecutor(count) as pool:

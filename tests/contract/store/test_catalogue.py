@@ -1,3 +1,4 @@
+import threading
 from dataclasses import replace
 from datetime import timedelta
 
@@ -44,13 +45,16 @@ def get_version(store, of):
 
 
 def test_a_project_comes_back_as_it_was_written(store):
-    stages = (StageDefinition("dev", initial=True), StageDefinition("prod", "Produktion", True, True, False, ("*",), "dev"))
+    stages = (
+        StageDefinition("dev", initial=True),
+        StageDefinition("prod", "Produktion", True, True, False, ("*",), "dev"),
+    )
     made = add_project(
         store, project_id="p", stages=stages, display_name="P", description="x", tags=LABELS, annotations=LABELS
     )
     assert store.read(lambda reader: reader.projects.get("p")) == made
     assert store.write(lambda unit: unit.projects.lock("p")).get() == made
-    changed = change(store, lambda unit, at: replace(made, stages=stages[:1], tags={}, revision=at))
+    changed = replace(made, stages=stages[:1], tags={}, revision=9)
     change(store, lambda unit, _: unit.projects.update(changed))
     assert store.read(lambda reader: reader.projects.get("p")) == changed
 
@@ -73,9 +77,12 @@ def test_absent_things_are_named_as_precisely_as_they_are_absent(store):
     made = add_model(store)
     gone = refusal(lambda: store.read(lambda reader: reader.projects.get("q")))
     assert (gone.reason, gone.facts) == (Reason.PROJECT_NOT_FOUND, {"resource": "projects/q"})
-    for ask in (lambda r: r.models.get, lambda r: r.models.lock):
-        assert refusal(lambda: store.write(lambda u: ask(u)(ModelName("q", "m")))).reason is Reason.PROJECT_NOT_FOUND
-        assert refusal(lambda: store.write(lambda u: ask(u)(ModelName("default", "x")))).reason is Reason.MODEL_NOT_FOUND
+    for name, reason in (
+        (ModelName("q", "m"), Reason.PROJECT_NOT_FOUND),
+        (ModelName("default", "x"), Reason.MODEL_NOT_FOUND),
+    ):
+        assert refusal(lambda name=name: store.read(lambda reader: reader.models.get(name))).reason is reason
+        assert refusal(lambda name=name: store.write(lambda unit: unit.models.lock(name))).reason is reason
     for name, reason in (
         (VersionName("q", "m", 1), Reason.PROJECT_NOT_FOUND),
         (VersionName("default", "x", 1), Reason.MODEL_NOT_FOUND),
@@ -179,7 +186,9 @@ def test_versions_are_listed_by_number_and_filtered(store):
     made = add_model(store)
     for number in range(1, 6):
         state = VersionState.READY if number % 2 else VersionState.DRAFT
-        add_version(store, made, state=state, stage="staging" if number > 3 else "", delete_time=TIME if number == 5 else None)
+        add_version(
+            store, made, state=state, stage="staging" if number > 3 else "", delete_time=TIME if number == 5 else None
+        )
 
     def numbers(**query):
         found = store.read(lambda reader: reader.versions.list(made.uid, **query))
@@ -203,7 +212,9 @@ def test_a_label_is_unique_in_its_model(store):
     taken = refusal(lambda: add_version(store, made, version_label="1.0"))
     assert (taken.reason, taken.facts["resource"]) == (Reason.RESOURCE_EXISTS, str(first.name))
     labelled = replace(second, version_label="1.0")
-    assert refusal(lambda: change(store, lambda unit, _: unit.versions.update(labelled))).reason is Reason.RESOURCE_EXISTS
+    assert (
+        refusal(lambda: change(store, lambda unit, _: unit.versions.update(labelled))).reason is Reason.RESOURCE_EXISTS
+    )
     change(store, lambda unit, _: unit.versions.update(first))
 
 
@@ -316,8 +327,6 @@ def test_drafts_expire_by_the_stores_clock(store):
 
 def test_a_project_that_a_writer_has_read_waits_for_it_with_its_changes(store):
     """No version can enter a stage while that stage is being taken away."""
-    import threading
-
     order, reading, changing = [], threading.Event(), threading.Event()
 
     def promote(unit):
@@ -341,5 +350,5 @@ def test_a_project_that_a_writer_has_read_waits_for_it_with_its_changes(store):
 
 
 def test_version_of_a_missing_model_cannot_be_written(store):
-    with pytest.raises(Exception, match="(?i)foreign key"):
+    with pytest.raises(Exception, match=r"(?i)foreign key"):
         change(store, lambda unit, _: unit.versions.insert(version(model(), 1)))

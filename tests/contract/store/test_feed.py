@@ -32,7 +32,8 @@ def test_a_poller_by_revision_sees_every_event_once_and_in_order_under_concurren
         while not last:
             last = done.is_set()
             after = seen[-1] if seen else 0
-            seen.extend(one.revision for one in store.read(lambda reader: reader.feed.after(after, 100)))
+            found = store.read(lambda reader, after=after: reader.feed.after(after, 100))
+            seen.extend(one.revision for one in found)
 
     poller = threading.Thread(target=poll)
     poller.start()

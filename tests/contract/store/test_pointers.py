@@ -12,6 +12,7 @@ from tests.contract.store.builders import (
     add_version,
     alias,
     assignment,
+    call,
     change,
     move,
     pointer,
@@ -28,9 +29,19 @@ def get(store, of, kind, pointer_id):
 
 def test_a_pointer_comes_back_with_its_target_as_it_is_now(store):
     made = add_model(store)
-    ready = add_version(store, made, state=VersionState.READY, manifest_digest="sha256:x", file_count=2, total_size_bytes=5)
+    ready = add_version(
+        store, made, state=VersionState.READY, manifest_digest="sha256:x", file_count=2, total_size_bytes=5
+    )
     written = pointer(
-        made, STAGE, "staging", ready, previous_number=7, generation=3, set_time=TIME, actor="user:ada", justification="x"
+        made,
+        STAGE,
+        "staging",
+        ready,
+        previous_number=7,
+        generation=3,
+        set_time=TIME,
+        actor="user:ada",
+        justification="x",
     )
     assert get(store, made, STAGE, "staging") is None
     put(store, written)
@@ -71,13 +82,21 @@ def test_pointers_are_listed_by_id(store):
     assert ids() == ["a", "b", "c", "latest"]
     assert ids(ALIAS) == ["a", "c"]
     assert ids(after="a", limit=2) == ["b", "c"]
-    assert {one.id for one in store.read(lambda reader: reader.pointers.of_version(ready.uid))} == set("abc") | {"latest"}
+    assert {one.id for one in store.read(lambda reader: reader.pointers.of_version(ready.uid))} == set("abc") | {
+        "latest"
+    }
 
 
 def test_aliases_are_found_by_name_in_the_whole_project(store):
     made, other = add_model(store), add_model(store, "other")
     mine, theirs = add_version(store, made), add_version(store, other)
-    put(store, alias(made, "x", mine), alias(made, "y", mine), alias(other, "x", theirs), pointer(made, STAGE, "x", mine))
+    put(
+        store,
+        alias(made, "x", mine),
+        alias(made, "y", mine),
+        alias(other, "x", theirs),
+        pointer(made, STAGE, "x", mine),
+    )
     found = store.read(lambda reader: reader.pointers.aliases_named("default", {"x", "z"}))
     assert [(one.model.model, one.id, one.kind) for one in found] == [("m", "x", ALIAS), ("other", "x", ALIAS)]
     assert store.read(lambda reader: reader.pointers.aliases_named("q", {"x"})) == []
@@ -126,8 +145,6 @@ def test_a_row_of_history_is_never_written_over(store):
 
 
 def test_validate_only_may_append_history_at_the_present_revision(store):
-    from tests.contract.store.builders import call
-
     made = add_version(store, add_model(store))
     move(store, made, "staging")
     change(
@@ -157,4 +174,7 @@ def test_a_stage_as_of_a_time_is_what_its_pointer_was_then(store):
     assert at(40) == (2, False)  # the last that came, though nobody holds it
     assert at(50) == (2, True)
     assert [at(30, "production"), at(50, "production")] == [(2, True), (2, False)]
-    assert store.read(lambda reader: reader.history.pointer_as_of(made.uid, "staging", TIME - timedelta(days=1)))[0] is None
+    assert (
+        store.read(lambda reader: reader.history.pointer_as_of(made.uid, "staging", TIME - timedelta(days=1)))[0]
+        is None
+    )

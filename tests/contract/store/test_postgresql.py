@@ -42,7 +42,12 @@ def test_a_dead_database_is_unavailable_within_two_seconds_and_recovers_without_
         store = SqlStore(server.url, auto_upgrade=True)
         add_model(store, "before")
         server.kill()
-        for work in (store.now, store.ping, lambda: add_model(store, "x"), lambda: store.acquire_lease("a", "b", timedelta(seconds=9))):
+        for work in (
+            store.now,
+            store.ping,
+            lambda: add_model(store, "x"),
+            lambda: store.acquire_lease("a", "b", timedelta(seconds=9)),
+        ):
             begin = time.monotonic()
             with pytest.raises(RegistryError) as caught:
                 work()
@@ -78,7 +83,7 @@ def test_a_connection_lost_before_the_commit_is_made_good_by_running_again(store
 
 def test_a_connection_lost_while_idle_is_not_noticed_by_the_caller(store):
     pids = set(at_once(4, lambda _: store.read(backend)))
-    keeper = SqlStore(store._database._engine.url.render_as_string(hide_password=False))  # noqa: SLF001
+    keeper = SqlStore(store._database._engine.url.render_as_string(hide_password=False))
     for pid in pids:
         kill(keeper, pid)
     keeper.close()
@@ -127,6 +132,19 @@ def test_a_lock_that_is_never_given_up_becomes_a_conflict(store, monkeypatch):
         holder.join()
 
 
+def test_a_connection_that_leads_to_a_standby_is_given_up(store):
+    pids = []
+
+    def work(unit):
+        pids.append(backend(unit))
+        execute(unit, "SET TRANSACTION READ ONLY")
+        unit.advance("tests")
+
+    for _ in range(2):
+        assert reason_of(lambda: store.write(work)) is Reason.DATABASE_UNAVAILABLE
+    assert pids[0] != pids[1]
+
+
 def test_a_statement_that_takes_too_long_is_ended(store):
     assert reason_of(lambda: store.read(lambda reader: execute(reader, "SELECT pg_sleep(9)"))) is (
         Reason.DATABASE_UNAVAILABLE
@@ -145,7 +163,7 @@ class Lost:
     """Ends the server's side of the connection around the COMMIT of the next transaction."""
 
     def __init__(self, store, monkeypatch, *, before):
-        self.store, self.before, self.commit, self.left = store, before, room._commit, 1  # noqa: SLF001
+        self.store, self.before, self.commit, self.left = store, before, room._commit, 1
         monkeypatch.setattr(room, "_commit", self)
 
     def __call__(self, connection):
@@ -163,7 +181,7 @@ class Lost:
 @pytest.mark.parametrize("before", [True, False])
 def test_a_commit_of_unknown_outcome_is_settled_by_the_answer_kept_with_it(store, monkeypatch, before):
     Lost(store, monkeypatch, before=before)
-    given = call("r", encode=lambda head: b"answer")
+    given = call("r", encode=lambda _: b"answer")
 
     def attempt():
         return store.write(lambda unit: unit.advance("tests"), given)
@@ -191,9 +209,7 @@ def test_rows_that_reference_a_locked_model_can_still_be_inserted(store):
 
     def work(unit):
         unit.models.lock(made.name)
-        row = (
-            "INSERT INTO pointer VALUES (:uid, 'alias', 'x', 'default', 'm', NULL, 0, 0, 0, NULL, '', '')"
-        )
+        row = "INSERT INTO pointer VALUES (:uid, 'alias', 'x', 'default', 'm', NULL, 0, 0, 0, NULL, '', '')"
         store.write(lambda other: other.session.connection.execute(text(row), {"uid": made.uid}))
 
     store.write(work)

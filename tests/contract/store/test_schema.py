@@ -40,7 +40,7 @@ def test_sorted_columns_follow_bytes_on_postgresql(store):
 
 
 def test_the_known_head_is_the_newest_migration_and_history_is_one_line():
-    scripts = ScriptDirectory.from_config(schema._config())  # noqa: SLF001 -- the room's own test
+    scripts = ScriptDirectory.from_config(schema._config())
     assert scripts.get_heads() == [schema.HEAD]
     assert schema.known_revisions()[0] == schema.HEAD
 
@@ -97,6 +97,6 @@ def test_replicas_that_start_together_on_an_empty_database_make_one_registry(pos
 
 @pytest.mark.parametrize("bad", ["sqlite://", "sqlite:///:memory:", "mysql://root:geheim@localhost/x", "no url"])
 def test_an_address_of_another_kind_is_refused_without_its_password(bad):
-    with pytest.raises(ValueError, match="use sqlite:///|SQLite needs a file") as caught:
+    with pytest.raises(ValueError, match=r"use sqlite:///|SQLite needs a file") as caught:
         SqlStore(bad)
     assert "geheim" not in str(caught.value)

@@ -1,21 +1,21 @@
+import contextlib
 import hashlib
 import uuid
+from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
 from registry_grpc.domain.calls import SYSTEM
 from registry_grpc.domain.errors import Reason, RegistryError
 from registry_grpc.domain.events import Action, leaf_hash
+from registry_grpc.storage.sql import tables
 from registry_grpc.storage.sql.documents import RESOURCES
 from tests.contract.store.builders import ADA, add_model, add_version, all_events, at_once, call, change, model
 
 
 def rows(store, name):
     """The rows of a table, for what no port shows."""
-    from sqlalchemy import select
-
-    from registry_grpc.storage.sql import tables
-
     table = getattr(tables, name)
     return store.read(lambda reader: reader.session.all(select(table).order_by(*table.primary_key)))
 
@@ -140,15 +140,11 @@ def test_a_write_inside_a_write_is_refused_or_done_but_never_hangs(store):
     def work(unit):
         return store.write(lambda inner: inner.now).get()
 
-    try:
-        store.write(work)
-    except RuntimeError as error:
-        assert "inside a write" in str(error)
+    with contextlib.suppress(RuntimeError):  # SQLite has one writer
+        assert store.write(work).revision == 0
 
 
 def test_now_is_one_moment_in_a_unit_and_follows_the_test_offset(store):
-    from datetime import timedelta
-
     before = store.now()
     assert before.utcoffset() == timedelta(0)
     first, second = store.write(lambda unit: (unit.now, unit.now)).get()
@@ -187,13 +183,13 @@ def test_snapshot_reads_see_one_revision(store):
 
 
 def test_errors_in_work_reach_the_caller_as_they_are(store):
-    class Peculiar(Exception):
+    class PeculiarError(Exception):
         pass
 
     def work(_):
-        raise Peculiar
+        raise PeculiarError
 
-    with pytest.raises(Peculiar):
+    with pytest.raises(PeculiarError):
         store.read(work)
-    with pytest.raises(Peculiar):
+    with pytest.raises(PeculiarError):
         store.write(work, call("r"))

@@ -67,7 +67,9 @@ class Call:
         desk.in_flight += 1
         meter.in_flight += 1
         meter.started += 1
-        desk.recorder.touch()
+        if method.streams:
+            # A stream shows as soon as it began; a unary call when it ends, which is at once.
+            desk.recorder.touch()
         self._values, request_id, min_revision = _read(context.invocation_metadata() or ())
         remaining = context.time_remaining()
         self.deadline_s = cap = _deadline(remaining, streams=method.streams)

@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from blake3 import blake3
+
 from registry_grpc.domain.artifacts import BLOCK_BYTES
 from registry_grpc.domain.digests import Digest
 from registry_grpc.ports.artifacts import ArtifactStore
@@ -18,7 +20,9 @@ class Hashed:
 
 
 class PartHasher:
-    """Running SHA-256 of a whole stream and of each block of it.
+    """Running SHA-256 of a whole stream, and the BLAKE3 digest of each block of it.
+
+    The blocks' digests never leave the registry, so they need no common algorithm: BLAKE3 costs a fifth of SHA-256.
 
     Concurrency: one thread at a time; the interpreter lock is released while hashing.
     """
@@ -33,27 +37,23 @@ class PartHasher:
         if self._size_bytes % BLOCK_BYTES:
             raise ValueError("a part follows one that ended inside a block")
         known = len(self._blocks)
-        block = hashlib.sha256()
+        block = blake3()
         filled = 0
         for chunk in chunks:
+            self._whole.update(chunk)
+            self._size_bytes += len(chunk)
             view = memoryview(chunk)
             while view:
                 piece = view[: BLOCK_BYTES - filled]
                 view = view[len(piece) :]
-                self._whole.update(piece)
-                self._size_bytes += len(piece)
+                block.update(piece)
                 filled += len(piece)
-                # The first block is a prefix of the whole: its digest costs nothing extra.
-                is_first = self._size_bytes <= BLOCK_BYTES
-                if not is_first:
-                    block.update(piece)
                 if filled == BLOCK_BYTES:
-                    self._blocks += (self._whole.copy() if is_first else block).digest()
-                    block = hashlib.sha256()
+                    self._blocks += block.digest()
+                    block = blake3()
                     filled = 0
         if filled:
-            is_first = self._size_bytes <= BLOCK_BYTES
-            self._blocks += (self._whole.copy() if is_first else block).digest()
+            self._blocks += block.digest()
         return bytes(self._blocks[known:])
 
     def hexdigest(self) -> str:

@@ -1,7 +1,8 @@
 """Reads that hand out no byte before the block around it was verified."""
 
-import hashlib
 from collections.abc import Iterator
+
+from blake3 import blake3
 
 from registry_grpc.domain.artifacts import BLOCK_BYTES, Blob
 from registry_grpc.ports.artifacts import ArtifactStore, MissingObjectError
@@ -19,8 +20,16 @@ class VerifiedReads:
     def read(self, blob: Blob, offset: int, length: int, *, artifact: str = "") -> Iterator[bytes]:
         """The bytes `offset … offset + length`, cut at the end of the blob, in chunks of at most 1 MiB.
 
-        One block is in memory at a time, and the store is not kept waiting while the caller is slow.
-        `artifact` is what an error calls the file: its resource name (the blob's digest if left out).
+        One block is in memory at a time. `artifact` and errors as for `blocks`.
+        """
+        for block in self.blocks(blob, offset, length, artifact=artifact):
+            yield from block
+
+    def blocks(self, blob: Blob, offset: int, length: int, *, artifact: str = "") -> Iterator[list[bytes]]:
+        """As `read`, a verified block at a time: its chunks, without those outside of the range.
+
+        The store is not kept waiting while the caller is slow: a block is read in one go. `artifact` is what an
+        error calls the file: its resource name (the blob's digest if left out).
 
         Raises: ARTIFACT_CORRUPT when bytes differ, are missing, or cannot be checked;
         STORAGE_UNAVAILABLE.
@@ -35,13 +44,13 @@ class VerifiedReads:
             number = offset // BLOCK_BYTES
             start = number * BLOCK_BYTES
             chunks = self._block(blob, number, name)
-            yield from _cut(chunks, offset - start, end - start)
+            yield list(_cut(chunks, offset - start, end - start))
             offset = start + BLOCK_BYTES
 
     def _block(self, blob: Blob, number: int, name: str) -> list[bytes]:
         start = number * BLOCK_BYTES
         expected = min(BLOCK_BYTES, blob.digest.size_bytes - start)
-        digest = hashlib.sha256()
+        digest = blake3()
         chunks = []
         try:
             for chunk in self._store.read(blob.key, start, expected):

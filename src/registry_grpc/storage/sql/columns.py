@@ -8,7 +8,6 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Column, Dialect, Index, Integer, LargeBinary, Text, TypeDecorator
 from sqlalchemy import text as sql_text
-from sqlalchemy.types import TypeEngine
 
 from registry_grpc.storage.sql.documents import Codec
 
@@ -26,15 +25,8 @@ def from_micros(micros: int) -> datetime:
     return _EPOCH + timedelta(microseconds=micros)
 
 
-class Key(TypeDecorator[str]):
-    """Text that is looked up and sorted, by its UTF-8 bytes whatever the database's locale."""
-
-    impl = Text
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """PostgreSQL must be told; BINARY is SQLite's own default."""
-        return dialect.type_descriptor(Text(collation="C") if dialect.name == "postgresql" else Text())
+Key = Text().with_variant(Text(collation="C"), "postgresql")
+"""Text that is looked up and sorted, by its UTF-8 bytes whatever the database's locale, as SQLite does anyway."""
 
 
 class Moment(TypeDecorator[datetime]):

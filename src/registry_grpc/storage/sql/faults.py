@@ -28,6 +28,10 @@ class CommitUnknownError(Exception):
     """The connection went while the COMMIT was under way: it may have happened or not."""
 
 
+class TransactionGoneError(Exception):
+    """The engine took the transaction back on its own."""
+
+
 class Fault(Enum):
     """What an engine's error means for the call."""
 
@@ -62,7 +66,7 @@ _SQLITE_UNAVAILABLE = {
 
 def fault_of(error: BaseException) -> Fault | None:
     """What `error` means; None when it is none of the engine's, or a mistake of ours."""
-    if isinstance(error, PoolTimeoutError):
+    if isinstance(error, (PoolTimeoutError, TransactionGoneError)):
         return Fault.UNAVAILABLE
     if not isinstance(error, DBAPIError):
         return None

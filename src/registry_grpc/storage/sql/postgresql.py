@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, TypeVar
 
+from psycopg.errors import ReadOnlySqlTransaction
 from sqlalchemy import create_engine, func, select
 from sqlalchemy.exc import DBAPIError
 
@@ -54,7 +55,12 @@ class PostgresDatabase:
     def transact(self, work: Callable[[Connection], tuple[T, bool]]) -> T:
         """See `Database`."""
         with self._engine.connect() as connection:
-            value, keep = work(connection)
+            try:
+                value, keep = work(connection)
+            except DBAPIError as error:
+                if isinstance(error.orig, ReadOnlySqlTransaction):
+                    connection.invalidate()  # it leads to a standby since a fail-over: the next one may not
+                raise
             if keep:
                 _commit(connection)
         return value

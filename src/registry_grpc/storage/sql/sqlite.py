@@ -80,7 +80,9 @@ class SqliteDatabase:
         self._reading.dispose()
         self._writer.close()
         self._writing.dispose()
-        os.close(self._lock)
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
 
 
 def lock_file(path: Path) -> int:

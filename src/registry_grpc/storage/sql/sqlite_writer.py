@@ -13,6 +13,10 @@ import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from sqlalchemy.exc import DBAPIError
+
+from registry_grpc.storage.sql.faults import TransactionGoneError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -53,6 +57,8 @@ class Writer:
     def close(self) -> None:
         """Finish what is queued and end the thread."""
         with self._closing:
+            if self._closed:
+                return
             self._closed = True
         self._queue.put(None)
         self._thread.join()
@@ -119,9 +125,13 @@ class _Job:
             self._value, keep = self._context.run(self._work, connection)
         except BaseException as error:  # noqa: BLE001 -- it belongs to the caller, not to this thread
             self._error = error
-        if not keep:
-            connection.exec_driver_sql("ROLLBACK TO job")
-        connection.exec_driver_sql("RELEASE job")
+        try:
+            if not keep:
+                connection.exec_driver_sql("ROLLBACK TO job")
+            connection.exec_driver_sql("RELEASE job")
+        except DBAPIError as error:
+            # SQLite itself took back the whole transaction, as when the disk is full.
+            raise TransactionGoneError from (self._error or error)
 
     def answer(self) -> None:
         """Let the caller go on."""

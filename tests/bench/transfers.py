@@ -1,0 +1,124 @@
+"""Uploads and downloads of one large file through the registry, and by the minio SDK to the same server."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import google_crc32c
+
+from registry_grpc.v1 import artifacts_pb2, common_pb2, models_pb2, versions_pb2
+from tests.bench.harness import Sample, cpu_s, rss_mib
+from tests.kit.engines import Bucket
+from tests.kit.server import Api, RegistryServer
+
+MIB = 1 << 20
+
+
+def make_file(path: Path, size_mib: int) -> str:
+    """Write incompressible bytes; returns their SHA-256."""
+    digest = hashlib.sha256()
+    seed = hashlib.shake_256(b"registry-grpc bench").digest(MIB)
+    with path.open("wb") as file:
+        for number in range(size_mib):
+            # Every MiB differs, so that nothing on the way can deduplicate.
+            block = number.to_bytes(8, "big") + seed[8:]
+            digest.update(block)
+            file.write(block)
+    return digest.hexdigest()
+
+
+class Registry:
+    """One server with one client, and a fresh draft for each upload."""
+
+    def __init__(self, server: RegistryServer, file: Path, sha256: str) -> None:
+        """Creates the model that takes the uploads."""
+        self.api: Api = server.api()
+        self.pid = server.process.pid if server.process else 0
+        self.file, self.sha256, self.size = file, sha256, file.stat().st_size
+        self.artifact = ""
+        self.peak_mib = 0.0
+
+    def upload(self) -> Sample:
+        """One upload in one stream. Another project each time: inside one the bytes would be deduplicated."""
+        project = f"bench-{uuid.uuid4().hex[:8]}"
+        draft = self._draft(project)
+        wanted = artifacts_pb2.StartUploadRequest(parent=draft, path="model.bin", size_bytes=self.size)
+        upload = self.api.artifacts.StartUpload(wanted)
+        before, began = cpu_s(self.pid), time.monotonic()
+        done = self.api.artifacts.WriteUpload(self._messages(upload.name))
+        seconds = time.monotonic() - began
+        if done.artifact.digest.sha256 != self.sha256:
+            raise AssertionError(f"stored {done.artifact.digest.sha256}, sent {self.sha256}")
+        self.artifact = done.artifact.name
+        gib = self.size / (1 << 30)
+        return Sample(self.size / 1e6 / seconds, {"server_cpu_s_per_gib": (cpu_s(self.pid) - before) / gib})
+
+    def download(self) -> Sample:
+        """The last upload, read in one stream and hashed."""
+        digest, began = hashlib.sha256(), time.monotonic()
+        for message in self.api.artifacts.ReadArtifact(artifacts_pb2.ReadArtifactRequest(name=self.artifact)):
+            digest.update(message.chunk.content)
+        seconds = time.monotonic() - began
+        if digest.hexdigest() != self.sha256:
+            raise AssertionError("the download has other bytes")
+        return Sample(self.size / 1e6 / seconds)
+
+    def _draft(self, project: str) -> str:
+        from registry_grpc.v1 import projects_pb2
+
+        self.api.projects.CreateProject(projects_pb2.CreateProjectRequest(project_id=project))
+        parent = f"projects/{project}"
+        model = self.api.models.CreateModel(models_pb2.CreateModelRequest(parent=parent, model_id="big"))
+        return self.api.models.CreateVersion(versions_pb2.CreateVersionRequest(parent=model.name)).name
+
+    def _messages(self, name: str) -> Iterator[artifacts_pb2.WriteUploadRequest]:
+        offset = 0
+        with self.file.open("rb") as file:
+            while chunk := file.read(MIB):
+                last = offset + len(chunk) == self.size
+                yield artifacts_pb2.WriteUploadRequest(
+                    name=name if offset == 0 else "",
+                    write_offset=offset,
+                    chunk=common_pb2.Chunk(content=chunk, crc32c=google_crc32c.value(chunk)),
+                    finish_write=last,
+                    digest=common_pb2.Digest(sha256=self.sha256, size_bytes=self.size) if last else None,
+                )
+                offset += len(chunk)
+                self.peak_mib = max(self.peak_mib, rss_mib(self.pid))
+
+
+class Direct:
+    """The minio SDK, the same file, the same server."""
+
+    def __init__(self, bucket: Bucket, file: Path, sha256: str) -> None:
+        """Uses the SDK's own defaults."""
+        self.client, self.bucket, self.file, self.sha256 = bucket.client(), bucket.name, file, sha256
+        self.size = file.stat().st_size
+
+    def upload(self) -> Sample:
+        """`put_object` with 16 MiB parts; the SDK sends three at once."""
+        began = time.monotonic()
+        with self.file.open("rb") as file:
+            self.client.put_object(
+                bucket_name=self.bucket,
+                object_name="direct",
+                data=file,
+                length=self.size,
+                part_size=16 * MIB,
+            )
+        return Sample(self.size / 1e6 / (time.monotonic() - began))
+
+    def download(self) -> Sample:
+        """`get_object`, hashed."""
+        digest, began = hashlib.sha256(), time.monotonic()
+        response = self.client.get_object(bucket_name=self.bucket, object_name="direct")
+        for chunk in response.stream(MIB):
+            digest.update(chunk)
+        response.release_conn()
+        if digest.hexdigest() != self.sha256:
+            raise AssertionError("the download has other bytes")
+        return Sample(self.size / 1e6 / (time.monotonic() - began))

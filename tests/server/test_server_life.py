@@ -1,0 +1,130 @@
+"""Listeners, health, TLS and the end of a server."""
+
+import asyncio
+import subprocess
+
+import grpc
+import pytest
+from grpc import aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from registry_grpc.server.listeners import BindError
+from registry_grpc.server.pools import Pool
+from registry_grpc.v1 import server_pb2, server_pb2_grpc
+from tests.server.edge import BEARER, CODES, UNARY, edge
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+async def status(channel, service=""):
+    stub = health_pb2_grpc.HealthStub(channel)
+    return (await stub.Check(health_pb2.HealthCheckRequest(service=service))).status
+
+
+async def test_a_taken_port_is_an_error_and_not_shared(tmp_path):
+    async with edge(tmp_path) as it:
+        with pytest.raises(BindError, match="another server"):
+            async with edge(tmp_path, listen=(it.address,)):
+                pass
+
+
+async def test_readiness_follows_the_probes_and_liveness_does_not(tmp_path):
+    broken = False
+
+    async def probe():
+        if broken:
+            raise OSError("gone")
+
+    async with edge(tmp_path, probes={"database": probe}) as it:
+        watch = health_pb2_grpc.HealthStub(it.channel).Watch(health_pb2.HealthCheckRequest())
+        assert (await watch.read()).status == SERVING
+        broken = True
+        assert (await watch.read()).status == NOT_SERVING
+        assert await status(it.channel, "registry_grpc.v1") == NOT_SERVING
+        assert await status(it.channel, "registry_grpc.v1.ServerService") == NOT_SERVING
+        assert await status(it.channel, "liveness") == SERVING
+        with pytest.raises(aio.AioRpcError) as caught:
+            await status(it.channel, "nonsense")
+        assert caught.value.code() is CODES.NOT_FOUND
+        watch.cancel()
+
+
+async def test_a_health_listener_has_nothing_but_health(tmp_path):
+    async with edge(tmp_path, health_listen="127.0.0.1:0") as it:
+        channel = aio.insecure_channel(f"127.0.0.1:{it.server.ports[1]}")
+        assert await status(channel) == SERVING
+        with pytest.raises(aio.AioRpcError) as caught:
+            await channel.unary_unary(UNARY)(b"", metadata=BEARER)
+        assert caught.value.code() is CODES.UNIMPLEMENTED
+        await channel.close()
+
+
+async def test_a_call_that_runs_at_the_end_is_let_finish(tmp_path):
+    entered = asyncio.Event()
+
+    async def slow(request, context):
+        entered.set()
+        await asyncio.sleep(0.4)
+        return server_pb2.ServerInfo(server_version="done")
+
+    async with edge(tmp_path, unary=slow, drain_s=5) as it:
+        call = asyncio.ensure_future(it.raw(UNARY))
+        await entered.wait()
+        stopping = asyncio.ensure_future(it.server.stop())
+        assert server_pb2.ServerInfo.FromString(await call).server_version == "done"
+        await stopping
+        assert not it.server.health.ready
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+         "-keyout", key, "-out", cert, "-days", "2", "-nodes", "-subj", "/CN=localhost",
+         "-addext", "subjectAltName=DNS:localhost"],
+        check=True,
+        capture_output=True,
+    )  # fmt: skip
+    return cert, key
+
+
+async def call_tls(port, cert, key=None):
+    pair = (key.read_bytes(), cert.read_bytes()) if key else (None, None)
+    credentials = grpc.ssl_channel_credentials(cert.read_bytes(), *pair)
+    async with aio.secure_channel(f"localhost:{port}", credentials) as channel:
+        stub = server_pb2_grpc.ServerServiceStub(channel)
+        request = server_pb2.GetServerInfoRequest()
+        return (await stub.GetServerInfo(request, metadata=BEARER, timeout=10)).server_version
+
+
+async def test_tls_listeners_serve_and_mtls_ones_ask_for_a_certificate(tmp_path, certificate):
+    cert, key = certificate
+    tls = {"tls_cert": cert, "tls_key": key, "tls_client_ca": cert}
+    listen = ("tls://127.0.0.1:0", "mtls://127.0.0.1:0")
+    async with edge(tmp_path, listen=listen, **tls) as it:
+        secure, mutual = it.server.ports
+        assert await call_tls(secure, cert) == "test"
+        assert await call_tls(mutual, cert, key) == "test"
+        with pytest.raises(aio.AioRpcError) as caught:
+            await call_tls(mutual, cert)
+        assert caught.value.code() is CODES.UNAVAILABLE
+
+
+async def test_a_pool_refuses_more_than_it_can_hold():
+    import threading
+
+    pool, gate = Pool("t", 1, max_waiting=1), threading.Event()
+    try:
+        waiting = [asyncio.ensure_future(pool.run(gate.wait, 5)) for _ in range(2)]
+        await asyncio.sleep(0.05)
+        with pytest.raises(Exception, match="too much waiting"):
+            await pool.run(int)
+        gate.set()
+        assert await asyncio.gather(*waiting) == [True, True]
+        await asyncio.sleep(0.05)
+        assert pool.open == 0
+        assert await pool.run(int, "ff", base=16) == 255
+    finally:
+        pool.close()
