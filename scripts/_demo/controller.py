@@ -101,7 +101,7 @@ class Controller:
         require(actions[StageAction.STAGE_ACTION_ROLLED_BACK] == 1, "history does not show the one rollback")
         require(actions[StageAction.STAGE_ACTION_PROMOTED] == 4, "history does not show the four promotions")  # noqa: PLR2004 -- two versions, two stages each
         say(
-            "Rows with one revision are one transaction: nobody ever saw production vacant or held by two. "
+            "Rows with one revision are one transaction: no reader sees production vacant or held by two in between. "
             f"All of it was done by {assignments[0].actor}."
         )
 

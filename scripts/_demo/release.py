@@ -38,7 +38,7 @@ def push_both(registry: Registry, model: str, models: Sequence[Trained], data: D
             ]
         )
         versions.append(version)
-    say("Each was pushed a second time: the registry returned the same versions and no byte was sent.")
+    say("Each was pushed a second time: the registry returned the same versions and no file was sent.")
     return versions
 
 

@@ -95,6 +95,9 @@ class Push:
         if version.state != versions_pb2.VERSION_STATE_DRAFT:
             return version
         self._fill(version.name, files)
+        for file in files:
+            # Also those that were not read again because the registry held what they were.
+            tree.require_unchanged(file.local, file.local.source.stat())
         if not self.finalize:
             return self.registry.get_version(version.name)
         return self.registry.finalize_version(version.name, manifest_digest=digest)

@@ -186,21 +186,47 @@ def folded(path: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", path).casefold())
 
 
+class TakenPaths:
+    """The files of a version, ready to tell at once whether another path collides with one of them."""
+
+    def __init__(self, paths: Iterable[str] = ()) -> None:
+        """Holds `paths`, whatever they are."""
+        self._files: dict[str, set[str]] = {}
+        self._directories: dict[str, str] = {}
+        for path in paths:
+            self.add(path)
+
+    def add(self, path: str) -> None:
+        """Hold one more."""
+        place = folded(path)
+        self._files.setdefault(place, set()).add(path)
+        for directory in _above(place):
+            self._directories.setdefault(directory, path)
+
+    def check(self, path: str, field: str = "path") -> None:
+        """Refuse a path that collides with another file on some file system.
+
+        Raises: INVALID_FIELD.
+        """
+        wanted = folded(path)
+        for other in self._files.get(wanted, ()):
+            if other != path:
+                raise invalid_field(field, f"{path!r} and the file {other!r} differ only by case or Unicode form")
+        below = self._directories.get(wanted)
+        files = [below] if below else (file for place in _above(wanted) for file in self._files.get(place, ()))
+        for other in files:
+            raise invalid_field(field, f"{path!r} and the file {other!r}: one cannot be a directory and a file")
+
+
+def _above(place: str) -> Iterator[str]:
+    """The directories a path lies in."""
+    while place := place.rpartition("/")[0]:
+        yield place
+
+
 def check_collisions(path: str, others: Iterable[str], field: str = "path") -> None:
     """Refuse a path that collides with another file of the version on some file system.
 
     Raises: INVALID_FIELD.
     """
-    wanted = folded(path)
-    for other in others:
-        taken = folded(other)
-        if other != path and taken == wanted:
-            raise invalid_field(
-                field,
-                f"{path!r} and the file {other!r} differ only by case or Unicode form",
-            )
-        if taken.startswith(wanted + "/") or wanted.startswith(taken + "/"):
-            raise invalid_field(
-                field,
-                f"{path!r} and the file {other!r}: one cannot be a directory and a file",
-            )
+    TakenPaths(others).check(path, field)

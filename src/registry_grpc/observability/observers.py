@@ -25,13 +25,21 @@ class ResolveCounts:
 
     def __init__(self, metrics: Metrics) -> None:
         """Every child exists from the start, so that a rate sees the first error."""
-        self._count = {
-            (source, result): metrics.resolves.labels(source, result).inc for source in SOURCES for result in RESULTS
+        self._children = {
+            (source, result): metrics.resolves.labels(source, result) for source in SOURCES for result in RESULTS
         }
+        self._counts = dict.fromkeys(self._children, 0)
+        metrics.rpc.settle_with(self._settle)
 
     def resolved(self, source: str, result: str) -> None:
-        """One answer."""
-        self._count[source, result]()
+        """One answer. Concurrency: event loop only; counted in a batch, as calls are."""
+        self._counts[source, result] += 1
+
+    def _settle(self) -> None:
+        for key, count in self._counts.items():
+            if count:
+                self._children[key].inc(count)
+                self._counts[key] = 0
 
 
 class StageCounts:

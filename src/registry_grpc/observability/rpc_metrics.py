@@ -6,10 +6,13 @@ batches saves another tenth; `/metrics` is up to 50 ms behind.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import grpc
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 LABELS = ("grpc_type", "grpc_service", "grpc_method")
 SECONDS_BUCKETS = (
@@ -117,6 +120,7 @@ class RpcMetrics:
         )
 
         self._meters: list[tuple[str, Meter]] = []
+        self._others: list[Callable[[], None]] = []
 
     def meter(self, service: str, method: str, *, client_streams: bool, server_streams: bool) -> Meter:
         """The meter of a method, with every sample at 0 before its first call, so that rates have a beginning."""
@@ -144,3 +148,9 @@ class RpcMetrics:
             in_flight[kind] += meter.in_flight
         for kind, count in in_flight.items():
             self._in_flight.labels(kind).set(count)
+        for other in self._others:
+            other()
+
+    def settle_with(self, settle: Callable[[], None]) -> None:
+        """Call `settle` whenever these settle: for other counts that are taken on the loop with every call."""
+        self._others.append(settle)

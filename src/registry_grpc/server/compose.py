@@ -14,6 +14,7 @@ from registry_grpc.server.composition import Composition, Foundation
 from registry_grpc.server.gauges import StorageGauges
 from registry_grpc.server.ids import RandomIds
 from registry_grpc.server.leader import Job, Leader
+from registry_grpc.server.pools import Pool
 from registry_grpc.server.servicers import Core, servicers
 from registry_grpc.services.edge import Edge
 from registry_grpc.services.resolving import Resolver, reply_of
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 MAX_AGE = timedelta(hours=1)
 """How long a caller may go on with an answer of Resolve when the registry is away."""
 UNDELETE_WINDOW = timedelta(days=30)
+PROBE_THREADS = 2
 SWEEP_S = 60.0
 GAUGES_S = 30.0
 
@@ -68,10 +70,13 @@ async def compose(foundation: Foundation) -> Composition:
         draft_retention=timedelta(seconds=settings.draft_retention_s),
         upload_retention=timedelta(seconds=settings.upload_retention_s),
         undelete_window=UNDELETE_WINDOW,
-        can_sign=settings.artifact_store == "s3",
+        can_sign=settings.artifact_store == "s3" and settings.s3_public_endpoint is not None,
     )
     adders, uploads = servicers(core)
     leader = Leader(store, control, f"{socket.gethostname()}:{os.getpid()}", _jobs(store, artifacts, foundation))
+
+    # Not the pools that work: full of uploads they would make a healthy server look unready.
+    probing = Pool("probe", PROBE_THREADS)
 
     async def begin() -> None:
         await feed.start()
@@ -83,6 +88,7 @@ async def compose(foundation: Foundation) -> Composition:
         await leader.stop()
         await feed.stop()
         await control.run(store.close)
+        probing.close()
 
     async def feed_is_fresh() -> None:
         if not feed.is_fresh():
@@ -93,8 +99,8 @@ async def compose(foundation: Foundation) -> Composition:
         servicers=adders,
         token_lookup=store_lookup(store, control.run),
         probes={
-            "database": lambda: control.run(store.ping),
-            "artifacts": lambda: transfer.run(artifacts.ping),
+            "database": lambda: probing.run(store.ping),
+            "artifacts": lambda: probing.run(artifacts.ping),
             "feed": feed_is_fresh,
         },
         on_start=[begin],

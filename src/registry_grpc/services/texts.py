@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     Rule = Callable[[str], str]
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-_CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _ETAG = re.compile(r"[\x21-\x7e]{1,128}")
 _URI_CHARS = r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})"
@@ -40,7 +40,7 @@ def line(max_chars: int) -> Rule:
 
 
 def lines(max_chars: int) -> Rule:
-    """Text that may have newlines and tabs; no other control characters."""
+    """Text that may have newlines, carriage returns and tabs; no other control characters."""
     return _text(max_chars, _CONTROL_BUT_LINES)
 
 

@@ -9,6 +9,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Protocol
 
+from registry_grpc.domain.artifacts import MIB
 from registry_grpc.domain.digests import Digest
 from registry_grpc.domain.errors import Reason, RegistryError, invalid_field
 from registry_grpc.services.codec.artifacts import MAX_CHUNK_BYTES
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from registry_grpc.v1 import artifacts_pb2
 
 PARTS_IN_FLIGHT = 2
+SMALL_CHUNK_BYTES = 64 * 1024
+"""Chunks below this are put together as they come: a part of one-byte chunks would take a hundred times its size."""
+MAX_EMPTY_CHUNKS = 10_000
+"""In one stream. Enough for a sign of life every five seconds, for as long as a stream may last."""
 
 
 class WaitObserver(Protocol):
@@ -43,6 +48,8 @@ class UploadStream:
         self._received = session.persisted_size
         self._chunks: list[bytes] = []
         self._checksums: list[int | None] = []
+        self._small = bytearray()
+        self._empty = 0
         self._held = 0
         self._number = session.next_part
         self._slots = asyncio.Semaphore(PARTS_IN_FLIGHT)
@@ -56,11 +63,14 @@ class UploadStream:
     async def take(self, message: artifacts_pb2.WriteUploadRequest) -> None:
         """Take one message.
 
-        Raises: OFFSET_AHEAD, SIZE_MISMATCH, INVALID_FIELD, and whatever storing an earlier part came to.
+        Raises: OFFSET_AHEAD, SIZE_MISMATCH, INVALID_FIELD, CHUNK_CHECKSUM, RATE_LIMITED for too many empty chunks,
+            and whatever storing an earlier part came to.
         """
         if self._recorded is not None and self._recorded.done():
             self._recorded.result()
         content = message.chunk.content
+        if not content and not message.finish_write:
+            self._count_empty()
         if len(content) > MAX_CHUNK_BYTES:
             raise invalid_field("chunk.content", f"has {len(content)} bytes; the limit is {MAX_CHUNK_BYTES}")
         checksum = message.chunk.crc32c if message.chunk.HasField("crc32c") else None
@@ -77,6 +87,15 @@ class UploadStream:
                 actual=self._received + len(content),
             )
         await self._add(content, checksum)
+
+    def _count_empty(self) -> None:
+        self._empty += 1
+        if self._empty > MAX_EMPTY_CHUNKS:
+            raise RegistryError(
+                Reason.RATE_LIMITED,
+                f"more than {MAX_EMPTY_CHUNKS} empty chunks in one stream; one every 30 s shows that you are there",
+                limit=MAX_EMPTY_CHUNKS,
+            )
 
     def _skip(self, offset: int, length: int) -> int:
         """How many bytes of a chunk at `offset` are held already."""
@@ -102,14 +121,31 @@ class UploadStream:
             await self._add(head, None)
             await self._add(tail, None)
             return
-        if content:
-            self._chunks.append(content)
-            self._checksums.append(checksum)
-            self._held += len(content)
-            self._received += len(content)
+        self._keep(content, checksum)
         full = self._held == self._upload.part_bytes or self._received == self._upload.size_bytes
         if self._held and full and self._upload.store_upload:
             await self._send_part()
+
+    def _keep(self, content: bytes, checksum: int | None) -> None:
+        """Hold a chunk until its part is sent."""
+        if len(content) < SMALL_CHUNK_BYTES:
+            # Microseconds: not worth a thread.
+            self._session.check(self._received, [content], [checksum])
+            self._small += content
+            if len(self._small) >= MIB:
+                self._join_small()
+        else:
+            self._join_small()
+            self._chunks.append(content)
+            self._checksums.append(checksum)
+        self._held += len(content)
+        self._received += len(content)
+
+    def _join_small(self) -> None:
+        if self._small:
+            self._chunks.append(bytes(self._small))
+            self._checksums.append(None)
+            self._small.clear()
 
     async def _check(self, content: bytes, checksum: int | None) -> None:
         if checksum is not None:
@@ -119,6 +155,7 @@ class UploadStream:
         began = time.monotonic()
         await self._slots.acquire()
         self._waits.upload_waited("storage", time.monotonic() - began)
+        self._join_small()
         number, offset = self._number, self._received - self._held
         chunks, checksums, size = self._chunks, self._checksums, self._held
         self._chunks, self._checksums, self._held = [], [], 0
@@ -141,7 +178,8 @@ class UploadStream:
         try:
             try:
                 part = await self._transfer.run(self._session.store_part, number, offset, chunks, checksums, size)
-            except Exception:
+            except BaseException:
+                self._session.give_up()
                 if before is not None:
                     # The first failure is the one to tell: it broke those behind it.
                     await before
@@ -178,6 +216,7 @@ class UploadStream:
                 expected=self._upload.size_bytes,
                 actual=self._received,
             )
+        self._join_small()
         return await self._transfer.run(self._session.finish, call, digest, self._chunks, self._checksums)
 
     def _declared(self, message: artifacts_pb2.WriteUploadRequest) -> Digest:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from registry_grpc.domain.artifacts import Artifact, check_collisions, check_path
+from registry_grpc.domain.artifacts import Artifact, TakenPaths, check_path
 from registry_grpc.domain.digests import artifact_id
 from registry_grpc.domain.errors import Reason, RegistryError
 from registry_grpc.domain.events import Action
@@ -58,9 +58,10 @@ def require_room(reader: Reader, version: Version, paths: Sequence[str], max_fil
 
     Raises: INVALID_FIELD, QUOTA_EXCEEDED.
     """
-    taken = [*reader.artifacts.colliding(version.uid, paths), *paths]
+    taken = TakenPaths(reader.artifacts.colliding(version.uid, paths))
     for path in paths:
-        check_collisions(path, taken, field)
+        taken.check(path, field)
+        taken.add(path)
     if version.file_count + len(paths) > max_files:
         count, _ = reader.artifacts.count(version.uid)
         new = sum(reader.artifacts.get(version.uid, artifact_id(path)) is None for path in paths)

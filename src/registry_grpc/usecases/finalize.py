@@ -6,7 +6,6 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from registry_grpc.domain.artifacts import UploadState
 from registry_grpc.domain.digests import manifest_digest
 from registry_grpc.domain.errors import Reason, RegistryError, Violation
 from registry_grpc.domain.events import Action
@@ -22,6 +21,7 @@ from registry_grpc.usecases.checks import (
     require_manifest_digest,
 )
 from registry_grpc.usecases.placement import Placement
+from registry_grpc.usecases.uploads import OPEN_STATES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from registry_grpc.ports.artifacts import ArtifactStore
     from registry_grpc.ports.store import Reader, Store, Unit
 
-OPEN_STATES = (UploadState.ACTIVE, UploadState.FINALIZING)
 ATTEMPTS = 3
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from registry_grpc.domain.artifacts import UploadState
 from registry_grpc.domain.calls import SYSTEM, Call
 from registry_grpc.domain.errors import RegistryError
-from registry_grpc.usecases.uploads import drop_stored_parts
+from registry_grpc.usecases.uploads import OPEN_STATES, drop_stored
 
 if TYPE_CHECKING:
     from registry_grpc.domain.artifacts import Upload
@@ -37,7 +37,7 @@ class ExpireUploads:
     def _expire(self, seen: Upload) -> int:
         def work(unit: Unit) -> Upload | None:
             upload = unit.uploads.lock(seen.name)
-            if upload is None or upload.state is not UploadState.ACTIVE or upload.expire_time > unit.now:
+            if upload is None or upload.state not in OPEN_STATES or upload.expire_time > unit.now:
                 return None
             after = replace(upload, state=UploadState.EXPIRED, epoch=upload.epoch + 1)
             unit.uploads.update(after)
@@ -47,7 +47,7 @@ class ExpireUploads:
         upload = self.store.write(work).get()
         if upload is None:
             return 0
-        drop_stored_parts(self.artifacts, upload)
+        drop_stored(self.artifacts, upload)
         return 1
 
 

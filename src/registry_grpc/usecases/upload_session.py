@@ -18,7 +18,7 @@ from registry_grpc.usecases.attach import locked_draft, put_files, require_file_
 from registry_grpc.usecases.part_hash import BrokenHashError, PartHash, check_chunks
 from registry_grpc.usecases.uploads import (
     CLOSED_STATES,
-    drop_stored_parts,
+    drop_stored,
     held_by,
     object_metadata,
     require_upload,
@@ -61,7 +61,13 @@ class UploadWriter:
                 return before, ()
             if before.state in CLOSED_STATES:
                 raise upload_closed(before)
-            after = replace(before, epoch=before.epoch + 1, expire_time=unit.now + self.upload_retention)
+            after = replace(
+                before,
+                # One that was being completed takes bytes again: its writer may be gone for good.
+                state=UploadState.ACTIVE,
+                epoch=before.epoch + 1,
+                expire_time=unit.now + self.upload_retention,
+            )
             unit.uploads.update(after)
             return after, unit.uploads.parts(name)
 
@@ -91,7 +97,8 @@ class Session:
         self._writer = writer
         self.upload = upload
         self._parts = list(parts)
-        self._resumed = bool(parts)
+        # An earlier writer may have stored other bytes, and may still be storing some: what is under the key decides.
+        self._is_first = upload.epoch == 1
         self._hash = PartHash(writer.new_digest(), len(parts) + 1)
 
     @property
@@ -134,7 +141,11 @@ class Session:
             self.check(offset, chunks, checksums)
             return self._hash.take(number, chunks)
         except BrokenHashError as error:
-            raise self._lost() from error
+            raise RegistryError(
+                Reason.UPLOAD_SUPERSEDED,
+                f"an earlier part of this call was not stored; resume {self.upload.name} with a new WriteUpload call",
+                persistedSize=self.persisted_size,
+            ) from error
         except BaseException:
             self._hash.fail()
             raise
@@ -174,10 +185,10 @@ class Session:
         whole = not self.upload.store_upload
         tail_blocks = self._hash_part(1, 0, tail, checksums) if whole and self.upload.size_bytes else b""
         self._seal()
-        if not self._resumed:
+        if self._is_first or whole:
             self._require(digest, self._hash.hexdigest())
         self._complete(tail if whole else None)
-        if self._resumed:
+        if not self._is_first:
             self._require(digest, self._read_back())
         blocks = tail_blocks or b"".join(part.block_digests for part in self._parts)
         return self._commit(call, digest, blocks)
@@ -214,7 +225,10 @@ class Session:
 
     def _read_back(self) -> str:
         digest = self._writer.new_digest()
-        digest.update(self._writer.artifacts.read(self.upload.key, 0, self.upload.size_bytes))
+        try:
+            digest.update(self._writer.artifacts.read(self.upload.key, 0, self.upload.size_bytes))
+        except MissingObjectError as error:
+            raise self._lost() from error
         return digest.hexdigest()
 
     def _commit(self, call: Call[Upload], digest: Digest, block_digests: bytes) -> Upload:
@@ -223,6 +237,8 @@ class Session:
         def work(unit: Unit) -> Upload:
             version = locked_draft(unit, self.upload.version)
             row = held_by(unit, self.upload)
+            if row.state is UploadState.COMMITTED:
+                return row  # by this very function, when the answer to its COMMIT was lost
             require_room(unit, version, [row.path], self._writer.max_files, "path")
             require_file_etag(unit, version, row.path, row.artifact_etag)
             blob = unit.blobs.claim(row.name.project, digest)
@@ -260,8 +276,15 @@ class Session:
                 Reason.INVALID_FIELD,
             }:
                 self._fail(error.message)
+            if error.reason is Reason.UPLOAD_CLOSED:
+                # Cancelled while it was completed: nothing will ever point to the object.
+                drop_stored(self._writer.artifacts, self.upload)
             raise
         return self.upload
+
+    def give_up(self) -> None:
+        """A part will not come: whoever waits for its turn behind it must not wait for ever."""
+        self._hash.fail()
 
     def _fail(self, why: str) -> None:
         """End the upload for good: what was declared can no longer come true."""
@@ -273,12 +296,8 @@ class Session:
             return after
 
         self.upload = self._writer.store.write(work).get()
-        drop_stored_parts(self._writer.artifacts, self.upload)
-        self._writer.artifacts.delete(self.upload.key)
+        drop_stored(self._writer.artifacts, self.upload)
 
     def _lost(self) -> RegistryError:
-        return RegistryError(
-            Reason.UPLOAD_CLOSED,
-            f"the store no longer has the parts of {self.upload.name}; start a new upload",
-            state=self.upload.state.upper(),
-        )
+        self._fail("the store no longer has its parts")
+        return upload_closed(self.upload)

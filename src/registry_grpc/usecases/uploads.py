@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from registry_grpc.ports.clock import Ids
     from registry_grpc.ports.store import Reader, Store, Unit
 
+OPEN_STATES = (UploadState.ACTIVE, UploadState.FINALIZING)
 CLOSED_STATES = frozenset({UploadState.FAILED, UploadState.CANCELLED, UploadState.EXPIRED})
 
 
@@ -148,29 +149,34 @@ class CancelUpload:
     def __call__(self, name: UploadName) -> Upload:
         """The cancelled upload; one that had ended before is returned as it is, unless it was committed.
 
-        Raises: UPLOAD_NOT_FOUND, UPLOAD_CLOSED for one that is committed or being completed.
+        One that is being completed can be cancelled too, or a server that died in the middle would keep its version
+        from ever being finalized; the writer is refused at its commit.
+
+        Raises: UPLOAD_NOT_FOUND, UPLOAD_CLOSED for one that is committed, STORAGE_UNAVAILABLE.
         """
 
-        def work(unit: Unit) -> tuple[Upload, Upload]:
+        def work(unit: Unit) -> Upload:
             before = require_upload(unit.uploads.lock(name), name)
             if before.state in CLOSED_STATES:
-                return before, before
-            if before.state is not UploadState.ACTIVE:
+                return before
+            if before.state not in OPEN_STATES:
                 raise upload_closed(before)
             after = replace(before, state=UploadState.CANCELLED, epoch=before.epoch + 1)
             unit.uploads.update(after)
             unit.uploads.delete_parts(name)
-            return before, after
+            return after
 
-        before, after = self.store.write(work).get()
-        drop_stored_parts(self.artifacts, before)
+        after = self.store.write(work).get()
+        # Also for one that had ended: dropping may have been what failed the first time.
+        drop_stored(self.artifacts, after)
         return after
 
 
-def drop_stored_parts(artifacts: ArtifactStore, upload: Upload) -> None:
-    """Drop what the store keeps of an upload that ended without an object."""
+def drop_stored(artifacts: ArtifactStore, upload: Upload) -> None:
+    """Drop what the store keeps of an upload that ended without a file: parts, or the object a writer completed."""
     if upload.store_upload:
         artifacts.abort(upload.key, upload.store_upload)
+    artifacts.delete(upload.key)
 
 
 def upload_closed(upload: Upload) -> RegistryError:

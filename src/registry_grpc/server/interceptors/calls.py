@@ -50,7 +50,7 @@ class Desk:
 
     def request_id(self) -> str:
         """A new id, unique to this process and unlikely to meet another's."""
-        return f"{self._prefix}{next(self._ids):08x}"
+        return self._prefix + str(next(self._ids))
 
 
 class Call:

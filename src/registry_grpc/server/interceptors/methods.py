@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 else:
     Handler = grpc.RpcMethodHandler
 OWN_PACKAGE = "registry_grpc."
+HOT = frozenset({"/registry_grpc.v1.StageService/Resolve", "/registry_grpc.v1.StageService/GetStage"})
+REMEMBERED_REQUESTS = 4096
+REMEMBERED_BYTES = 512
+"""Longest request worth keeping; with their number it bounds the memory to a few MiB."""
 
 
 class Method:
@@ -42,7 +46,8 @@ class Method:
         )
         self.streams = bool(handler.request_streaming or handler.response_streaming)
         own = service.startswith(OWN_PACKAGE)
-        self.parse = _parser(handler.request_deserializer, validated=own)
+        parse = _parser(handler.request_deserializer, validated=own)
+        self.parse = _remembering(parse) if path in HOT else parse
 
 
 def _parser(from_string: Any, *, validated: bool) -> Callable[[bytes], Message]:  # noqa: ANN401
@@ -63,6 +68,26 @@ def _parser(from_string: Any, *, validated: bool) -> Callable[[bytes], Message]:
         return message
 
     return parse
+
+
+def _remembering(parse: Callable[[bytes], Message]) -> Callable[[bytes], Message]:
+    """Keeps requests that were parsed and checked before, by their bytes: controllers repeat theirs word for word.
+
+    Servicers of these methods must not change their request. Parsing and checking one anew costs more than answering.
+    """
+    known: dict[bytes, Message] = {}
+
+    def recall(raw: bytes) -> Message:
+        message = known.get(raw)
+        if message is None:
+            message = parse(raw)
+            if len(raw) <= REMEMBERED_BYTES:
+                if len(known) >= REMEMBERED_REQUESTS:
+                    known.clear()
+                known[raw] = message
+        return message
+
+    return recall
 
 
 def serialize(reply: Any) -> bytes:  # noqa: ANN401 - a message, or bytes made before

@@ -37,6 +37,7 @@ _COMPLETE_S = 300.0
 _PING_S = 1.5
 _ONLY_NEW = {"If-None-Match": "*"}
 _BEYOND_END = "InvalidRange"
+_OTHER_PART = "InvalidPart"
 _FINGERPRINT_CHARACTERS = 16
 
 
@@ -120,6 +121,9 @@ class S3ArtifactStore:
         code = replies.code_of(reply)
         if replies.is_taken(code) or replies.is_gone(code):
             self._expect(key, size_bytes, fingerprint)
+        elif code == _OTHER_PART:
+            # A writer that had been superseded replaced a part: those recorded are gone.
+            raise MissingObjectError
         elif code:
             raise replies.failure(reply)
 

@@ -26,7 +26,7 @@ _INSERT = insert(table)
 _UPDATE = update(table).where(_NAMED)
 _EXPIRED = (
     select(table)
-    .where(table.c.state == UploadState.ACTIVE, table.c.expire_time <= bindparam("now"))
+    .where(table.c.state.in_([UploadState.ACTIVE, UploadState.FINALIZING]), table.c.expire_time <= bindparam("now"))
     .order_by(table.c.expire_time)
     .limit(bindparam("limit"))
 )
