@@ -21,6 +21,7 @@ test: .venv/.stamp services ## Run every test against real engines (WORKERS=2, P
 
 check: lint types ## Everything CI runs: lint, types, generated-code diff, then the tests
 	scripts/gen --check
+	scripts/docs --check
 	@$(MAKE) test
 
 lint: .venv/.stamp ## Check style, import layers and the contract
@@ -34,8 +35,9 @@ lint: .venv/.stamp ## Check style, import layers and the contract
 types: .venv/.stamp ## Check types (mypy --strict on src)
 	$(BIN)/mypy
 
-gen: .venv/.stamp ## Generate src/registry_grpc/v1 from proto/
+gen: .venv/.stamp ## Generate src/registry_grpc/v1 from proto/, and the generated docs
 	scripts/gen
+	scripts/docs
 
 lock: .venv/.stamp ## Pin dependencies by hash after a change in pyproject.toml (UPGRADE=--all or names)
 	scripts/lock $(UPGRADE)

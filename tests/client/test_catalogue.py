@@ -83,8 +83,10 @@ def test_stages_move_and_move_back(registry, file):
         moved = registry.promote(f"staged/{number}", "production", expected=before or 0, reason=f"n{number}")
         assert moved.stage.version_number == number
     assert registry.resolve("staged@production").version_number == 2
+    registry.push("staged", file, metrics={"auc": 0.3})
+    registry.promote("staged/3", "staging")
     with pytest.raises(Conflict) as caught:
-        registry.promote("staged/2", "production", expected=1)
+        registry.promote("staged/3", "production", expected=1)
     assert caught.value.reason == "STAGE_MOVED"
     assert caught.value.metadata["currentVersion"] == "2"
     assert registry.rollback("staged", "production", reason="worse").stage.version_number == 1
@@ -104,8 +106,9 @@ def test_a_promotion_by_pointer_is_pinned(registry, file):
     assert registry.promote("pointed@latest", "staging").stage.version_number == 1
     with pytest.raises(InvalidArgument, match="say which version"):
         registry.promote("pointed", "staging")
-    with pytest.raises(FailedPrecondition):
-        registry.promote("pointed/1", "development", etag="")
+    with pytest.raises(NotFound) as unknown:
+        registry.promote("pointed/1", "nowhere")
+    assert unknown.value.reason == "STAGE_NOT_FOUND"
 
 
 def test_aliases_point_move_and_go(registry, file):

@@ -69,9 +69,8 @@ def test_a_push_whose_process_was_killed_sends_only_the_rest(server, registry, b
     version = registry.push("resumed", big, progress=count)
     took_s = time.monotonic() - begin
     resent = SIZE - (sent[0] - MIB)
-    print(
-        f"taken {taken / MIB:.0f} MiB, persisted {upload.persisted_size / MIB:.0f}, sent again {resent / MIB:.0f}, {took_s:.1f} s"
-    )
+    again = f"persisted {upload.persisted_size / MIB:.0f}, sent again {resent / MIB:.0f}, {took_s:.1f} s"
+    print(f"of {SIZE / MIB:.0f} MiB taken {taken / MIB:.0f}, {again}")
     assert version.name == draft.name
     assert version.state == versions_pb2.VERSION_STATE_READY
     assert sent == list(range(sent[0], SIZE + 1, MIB))

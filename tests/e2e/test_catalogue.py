@@ -257,11 +257,11 @@ def test_a_stage_list_that_would_strand_a_holder_is_refused(catalogue):
     stranded = refused(update_stages, catalogue, without)
     assert (stranded.code, stranded.reason) == ("FAILED_PRECONDITION", "STAGE_IN_USE")
     assert stranded.facts["stage"] == "staging"
+    clash = refused(update_stages, catalogue, [*project.stages, projects_pb2.StageDefinition(id="canary")])
+    assert (clash.code, clash.reason) == ("ALREADY_EXISTS", "RESOURCE_EXISTS")
     stages["staging"].exclusive, stages["staging"].displaced_to = True, "archived"
     crowded = refused(update_stages, catalogue, list(stages.values()))
     assert (crowded.reason, crowded.facts["stage"]) == ("STAGE_IN_USE", "staging")
-    clash = refused(update_stages, catalogue, [*project.stages, projects_pb2.StageDefinition(id="canary")])
-    assert (clash.code, clash.reason) == ("ALREADY_EXISTS", "RESOURCE_EXISTS")
     assert catalogue.revision() == before
     catalogue.promote(one.name, "archived")
     assert [s.exclusive for s in update_stages(catalogue, list(stages.values())).stages][1]

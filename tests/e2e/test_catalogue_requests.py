@@ -172,13 +172,13 @@ def test_creating_what_exists_is_refused_with_its_name(catalogue):
 
 def test_one_reads_what_one_wrote_through_another_replica(service_environment):
     with two_replicas(service_environment) as (first, second):
-        here, there = Catalogue(first.api()), None
+        here = Catalogue(first.api())
         there = here.on(second.api())
         model = here.model()
         one, two = here.readies(model, 2)
         for number in range(20):
             version = (one, two)[number % 2]
-            here.promote(version.name, "staging") if version.stage != "staging" else None
+            here.promote(version.name, "staging")
             _, call = here.api.stages.PromoteVersion.with_call(
                 stages_pb2.PromoteVersionRequest(name=version.name, stage="production")
             )

@@ -116,13 +116,13 @@ def test_a_file_goes_from_nothing_to_production_by_grpcurl_alone(client):
     frozen = client.call("ModelService/FinalizeVersion", name=VERSION)
     assert (frozen["state"], frozen["stage"]) == ("VERSION_STATE_READY", "development")
     manifest = hashlib.sha256(b"registry-grpc manifest v1\n" + f"{sha256} {len(WEIGHTS)} spam.bin\n".encode())
-    assert print(frozen) or frozen["manifestDigest"] == f"sha256:{manifest.hexdigest()}"
+    assert frozen["manifest_digest"] == f"sha256:{manifest.hexdigest()}"
 
     client.call("StageService/PromoteVersion", name=VERSION, stage="staging")
     client.call("StageService/PromoteVersion", name=VERSION, stage="production", expected_version=0)
     answer = client.call("StageService/Resolve", name=MODEL, stage="production")
     assert answer["version"] == VERSION
-    assert answer["location"] == f"mreg://default/spam/1@{frozen['manifestDigest']}"
+    assert answer["location"] == f"mreg://default/spam/1@{frozen['manifest_digest']}"
 
     read = client.call("ArtifactService/ReadArtifact", name=written["artifact"]["name"])
     assert base64.b64decode(read["chunk"]["content"]) == WEIGHTS

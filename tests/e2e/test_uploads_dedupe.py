@@ -9,7 +9,17 @@ import pytest
 
 from registry_grpc.v1 import artifacts_pb2 as pb
 from registry_grpc.v1 import common_pb2
-from tests.kit.uploads import DEPLOYMENTS, PART, Content, Registry, deployed, eventually, part_of_stream, refused, stream
+from tests.kit.uploads import (
+    DEPLOYMENTS,
+    PART,
+    Content,
+    Registry,
+    deployed,
+    eventually,
+    part_of_stream,
+    refused,
+    stream,
+)
 
 COMMITTED = pb.Upload.STATE_COMMITTED
 

@@ -78,7 +78,9 @@ def test_an_upload_whose_client_was_killed_goes_on_from_the_last_whole_part(regi
     assert persisted == 96 * MIB
     assert sum(sizes) == 104 * MIB
     assert upload.artifact.digest == content.digest
-    assert registry.read(upload.artifact.name, read_offset=90 * MIB, read_limit=20 * MIB) == content[90 * MIB : 110 * MIB]
+    assert (
+        registry.read(upload.artifact.name, read_offset=90 * MIB, read_limit=20 * MIB) == content[90 * MIB : 110 * MIB]
+    )
 
 
 def test_a_newer_writer_supersedes_the_open_one_and_the_bytes_are_intact(registry):

@@ -100,7 +100,8 @@ def _health(registry: Registry) -> Iterator[tuple[bool | None, str]]:
     from registry_grpc.client.status import error_from_rpc
 
     # grpc.health.v1 by hand: its generated code is a dependency of the server, and these are two small messages.
-    call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = registry.connection.channel.unary_unary("/grpc.health.v1.Health/Check")
+    channel = registry.connection.channel
+    call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary("/grpc.health.v1.Health/Check")
     try:
         answer = bytes(call(b"", timeout=CONNECT_TIMEOUT_S))
     except grpc.RpcError as error:

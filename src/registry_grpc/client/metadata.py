@@ -139,8 +139,13 @@ def message(kind: type[_M], value: Any, where: str) -> _M:
 def _set(made: Message, field: Any, item: Any, where: str) -> None:
     try:
         if field.message_type and field.message_type.GetOptions().map_entry:
+            values = getattr(made, field.name)
             for key, entry in item.items():
-                getattr(made, field.name)[key].CopyFrom(parameter(entry))
+                # The only map of messages in the contract is that of parameters.
+                if field.message_type.fields_by_name["value"].message_type:
+                    values[key].CopyFrom(parameter(entry))
+                else:
+                    values[key] = entry
         elif field.is_repeated:
             values = [_converted(field, entry, f"{where}[{at}]") for at, entry in enumerate(item)]
             getattr(made, field.name).extend(values)

@@ -20,7 +20,6 @@ from registry_grpc.services.edge import Edge
 from registry_grpc.services.resolving import Resolver, reply_of
 from registry_grpc.storage.artifacts.local import LocalArtifactStore
 from registry_grpc.storage.artifacts.metered import MeteredArtifactStore
-from registry_grpc.storage.artifacts.s3 import S3ArtifactStore
 from registry_grpc.storage.sql.store import SqlStore
 from registry_grpc.usecases.deletion import DeleteVersion
 from registry_grpc.usecases.resolve import Resolve
@@ -126,6 +125,8 @@ def open_artifacts(settings: Settings) -> ArtifactStore:
     """The artifact store of the settings. Nothing is asked of it yet."""
     if settings.artifact_store == "file":
         return LocalArtifactStore(settings.data_dir / "artifacts")
+    from registry_grpc.storage.artifacts.s3 import S3ArtifactStore  # noqa: PLC0415 - the embedded default starts without
+
     access, secret = settings.s3_access_key, settings.s3_secret
     return S3ArtifactStore(
         settings.s3_endpoint or "",

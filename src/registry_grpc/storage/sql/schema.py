@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy import column, inspect, select, table, text
 
 from registry_grpc.storage.sql import postgresql, sqlite
@@ -19,6 +16,7 @@ from registry_grpc.storage.sql.faults import SchemaError, error_for, fault_of
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from alembic.config import Config
     from sqlalchemy import URL, Connection, Engine
 
 T = TypeVar("T")
@@ -84,6 +82,8 @@ def require_head(connection: Connection) -> None:
 
 def known_revisions() -> tuple[str, ...]:
     """The schema's versions this program can upgrade from, newest first."""
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 - a server on the right schema never needs Alembic
+
     scripts = ScriptDirectory.from_config(_config())
     return tuple(script.revision for script in scripts.walk_revisions())
 
@@ -98,16 +98,21 @@ def _upgrade(connection: Connection) -> tuple[str, str]:
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
     before = _state(connection)
+    if before.ok:
+        return before.current, HEAD
     if before.current not in {"", *known_revisions()}:
         raise SchemaError(before.advice)
-    if not before.ok:
-        config = _config()
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+    from alembic import command  # noqa: PLC0415 - see known_revisions
+
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
     return before.current, HEAD
 
 
 def _config() -> Config:
+    from alembic.config import Config  # noqa: PLC0415 - see known_revisions
+
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
     return config
