@@ -40,7 +40,10 @@ class Reader(Protocol):
 
     @property
     def now(self) -> datetime:
-        """The database's clock (plus the test offset) at the start of the transaction, UTC, microseconds."""
+        """The database's clock (plus the test offset), UTC, microseconds: when the transaction first asked.
+
+        In a write it is read again by `Unit.advance`, so that the times of rows follow the order of their revisions.
+        """
 
     @property
     def projects(self) -> Projects:

@@ -22,7 +22,7 @@ class Database(Protocol):
 
     @property
     def clock_column(self) -> ColumnElement[Any]:
-        """The transaction's time, for a statement to bring along; NULL where the process has the clock."""
+        """The present time, for a statement to bring along; NULL where the process has the clock."""
 
     @property
     def retries_conflicts(self) -> bool:

@@ -30,13 +30,13 @@ _NETWORK = {
     "keepalives_interval": 1,
     "keepalives_count": 2,
 }
-_NOW = select(func.transaction_timestamp())
+_NOW = select(func.clock_timestamp())
 
 
 class PostgresDatabase:
     """Implements `Database` at READ COMMITTED. A pool, once it met a dead connection, replaces all older ones."""
 
-    clock_column = func.transaction_timestamp()
+    clock_column = func.clock_timestamp()
     retries_conflicts = True
 
     def __init__(self, url: URL, *, pool_size: int) -> None:

@@ -46,9 +46,8 @@ class Session:
         return self._now
 
     def learn_now(self, clock: datetime) -> None:
-        """Take the database's time from a statement that brought it along; an earlier answer stands."""
-        if self._now is None:
-            self._now = clock.astimezone(UTC) + self._offset
+        """Take the database's time from a statement that brought it along; it replaces an earlier one."""
+        self._now = clock.astimezone(UTC) + self._offset
 
     def one(self, statement: Executable, values: Mapping[str, Any] | None = None) -> Record | None:
         """The first row, or None."""

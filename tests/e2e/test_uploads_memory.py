@@ -1,0 +1,70 @@
+"""A large upload takes no memory to speak of, and nobody waits for it."""
+
+import os
+import statistics
+import threading
+import time
+
+import pytest
+
+from registry_grpc.v1 import versions_pb2
+from tests.kit.uploads import DEPLOYMENTS, MIB, Content, Registry, deployed, stream
+
+MAX_GROWTH_BYTES = 64 * MIB
+MAX_UNARY_P99_S = 0.5
+"""Two cores that carry server, store, database, this client and other tests; a call in the way of bytes takes seconds."""
+
+
+def resident_bytes(process_id):
+    with open(f"/proc/{process_id}/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+
+class Watch:
+    """Samples in a thread while something else goes on."""
+
+    def __init__(self, sample):
+        self._sample = sample
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self.samples = []
+
+    def _run(self):
+        while not self._stop.wait(0.01):
+            self.samples.append(self._sample())
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stop.set()
+        self._thread.join()
+
+
+@pytest.mark.parametrize("kind", DEPLOYMENTS)
+def test_half_a_gibibyte_is_taken_in_a_few_parts_of_memory_and_calls_are_answered_meanwhile(kind, service_environment):
+    with deployed(kind, service_environment) as server:
+        registry, caller = Registry.of(server), Registry.of(server)
+        version = registry.draft()
+        registry.push(version, "warm-up.bin", Content(96 * MIB))
+        warm = resident_bytes(server.process.pid)
+        content = Content(512 * MIB)
+
+        def call_s():
+            began = time.monotonic()
+            caller.api.models.GetVersion(versions_pb2.GetVersionRequest(name=version))
+            return time.monotonic() - began
+
+        name = registry.start(version, "model.bin", content.size_bytes).name
+        with Watch(lambda: resident_bytes(server.process.pid)) as memory, Watch(call_s) as calls:
+            began = time.monotonic()
+            upload = registry.write(stream(name, content))
+            seconds = time.monotonic() - began
+
+        p99 = statistics.quantiles(calls.samples, n=100)[98]
+        growth = max(memory.samples) - warm
+        print(f"{kind}: {512 / seconds:.0f} MiB/s, {growth / MIB:+.0f} MiB, unary p99 {p99 * 1000:.1f} ms")
+        assert upload.artifact.digest == content.digest
+        assert growth <= MAX_GROWTH_BYTES
+        assert p99 < MAX_UNARY_P99_S
