@@ -167,3 +167,16 @@ def test_projects_are_made_and_changed(connected, tmp_path):
     assert "The Team" in connected("projects", "list").out
     assert connected("--project", "team", "models", "create", "own").code == 0
     assert connected("models", "get", "team:own", "-o", "name").out == "projects/team/models/own\n"
+
+
+def test_the_past_of_a_stage_can_be_asked_for(connected, tree):
+    for auc in ("0.1", "0.2"):
+        connected("push", tree, "past", "--metric", f"auc={auc}")
+        connected("promote", "past@latest", "--to", "staging")
+    second, first = json.loads(connected("history", "past", "staging", "-o", "json").out)
+    assert connected("resolve", "past@staging").out.startswith("mreg://default/past/2@")
+    assert connected("resolve", "past@staging", "--as-of", first["assign_time"]).out.startswith(
+        "mreg://default/past/1@"
+    )
+    assert connected("resolve", "past@staging", "--as-of", "2020-01-01T00:00:00Z").code == 3
+    assert second["version_number"] == 2

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from registry_grpc import __version__
 from registry_grpc.cli import options, output
 from registry_grpc.cli.app import with_globals_first
 from registry_grpc.cli.context import Globals
@@ -46,6 +47,10 @@ def test_every_command_has_help(mreg, command):
     result = mreg(command, "--help")
     assert result.code == 0
     assert "Usage" in result.out
+
+
+def test_the_version_is_told(mreg):
+    assert mreg("--version").out == f"mreg {__version__}\n"
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

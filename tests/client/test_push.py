@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from registry_grpc.client import AlreadyExists, IntegrityError, InvalidArgument, NotFound, Phase, Registry
+from registry_grpc.client import AlreadyExists, Conflict, IntegrityError, InvalidArgument, NotFound, Phase, Registry
 from registry_grpc.client.push import PUSH_KEY
 from registry_grpc.v1 import artifacts_pb2, versions_pb2
 
@@ -176,3 +176,72 @@ def test_unusable_arguments_are_refused_before_anything_is_sent(registry, tree):
         registry.push("fraud", tree / "nowhere")
     with pytest.raises(InvalidArgument, match="is a version"):
         registry.push("fraud/7", tree)
+
+
+class _EnoughError(Exception):
+    pass
+
+
+def cut_off(registry, model, path):
+    """Push until the first chunks are on their way, and stop there."""
+
+    def stop(progress):
+        if progress.phase is Phase.UPLOAD:
+            raise _EnoughError
+
+    with pytest.raises(_EnoughError):
+        registry.push(model, path, progress=stop)
+
+
+def test_bytes_that_arrive_by_another_way_end_an_upload_that_was_cut(registry, tmp_path):
+    path = tmp_path / "w.bin"
+    path.write_bytes(os.urandom(3_000_000))
+    cut_off(registry, "cut-one", path)
+    registry.push("cut-two", path)
+    seen = Seen()
+    assert registry.push("cut-one", path, progress=seen.append).number == 1
+    assert seen.paths(Phase.ATTACH) == {"w.bin"}
+
+
+def test_an_upload_somebody_cancels_is_started_again(registry, server, tmp_path):
+    path = tmp_path / "w.bin"
+    path.write_bytes(os.urandom(40 << 20))
+    cancelled = []
+
+    def cancel(progress):
+        if progress.phase is Phase.UPLOAD and progress.done_bytes > 20 << 20 and not cancelled:
+            with Registry(server.endpoint, token=server.token) as other:
+                (upload,) = other.list_uploads("cancelled/1", states=["active"])
+                cancelled.append(other.cancel_upload(upload.name))
+
+    version = registry.push("cancelled", path, progress=cancel)
+    assert cancelled
+    assert version.total_size_bytes == 40 << 20
+
+
+def test_a_version_of_many_files_is_moved_in_pages(registry, tmp_path):
+    root = tmp_path / "many"
+    root.mkdir()
+    for number in range(1100):
+        (root / f"{number}.txt").write_text("the same")
+    seen = Seen()
+    version = registry.push("many", root, progress=seen.append)
+    assert version.file_count == 1100
+    assert len(seen.paths(Phase.UPLOAD)) <= 1
+    assert len(list(registry.pull("many").iterdir())) == 1100
+
+
+def test_a_push_that_is_run_again_while_it_runs_is_taken_over(registry, server, tmp_path):
+    path = tmp_path / "w.bin"
+    path.write_bytes(os.urandom(64 << 20))
+    taken = []
+
+    def run_again(progress):
+        if progress.phase is Phase.UPLOAD and progress.done_bytes > 32 << 20 and not taken:
+            taken.append(None)
+            with Registry(server.endpoint, token=server.token) as other:
+                taken.append(other.push("taken", path))
+
+    with pytest.raises(Conflict, match="another process pushes"):
+        registry.push("taken", path, progress=run_again)
+    assert registry.push("taken", path) == taken[1]

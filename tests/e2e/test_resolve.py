@@ -160,6 +160,11 @@ def test_a_batch_mixes_answers_and_errors_in_the_order_asked(catalogue):
         assert refused(catalogue.api.stages.BatchResolve, batch).reason == reason
 
 
+def settled(counted):
+    time.sleep(0.1)
+    return counted("cache"), counted("db")
+
+
 def test_the_hot_path_answers_from_memory(catalogue, server):
     model = catalogue.model()
     one = catalogue.ready(model)
@@ -169,11 +174,12 @@ def test_the_hot_path_answers_from_memory(catalogue, server):
     def counted(source):
         return metric(server.metrics_port, "registry_resolve_total", source=source, result="ok")
 
-    before = counted("cache"), counted("db")
+    # Counts are shown in batches: wait for those of what came before.
+    before = until(lambda: (seen := (counted("cache"), counted("db"))) == settled(counted) and seen, within_s=5)
     for question in ({"stage": "production"}, {"alias": "champion"}, {"alias": "latest"}, {"reference": "champion"}):
         catalogue.resolve(model, **question)
     catalogue.resolve(model, version=1)
-    assert (counted("cache"), counted("db")) == (before[0] + 4, before[1] + 1)
+    until(lambda: (counted("cache"), counted("db")) == (before[0] + 4, before[1] + 1), within_s=5)
 
 
 def test_a_revision_from_the_future_is_unavailable_within_two_seconds(catalogue):
@@ -266,6 +272,6 @@ def test_another_replica_sees_a_promotion_within_two_seconds(service_environment
         answer, call = there.api.stages.Resolve.with_call(stages_pb2.ResolveRequest(name=model, stage="production"))
         assert not answer.stale
         assert int(dict(call.trailing_metadata())[REVISION]) <= here.revision()
-        assert metric(second.metrics_port, "registry_resolve_total", source="cache", result="ok") > 0
+        until(lambda: metric(second.metrics_port, "registry_resolve_total", source="cache", result="ok"), within_s=5)
         here.api.close()
         there.api.close()

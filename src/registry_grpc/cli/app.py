@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from registry_grpc import __version__
 from registry_grpc.cli.aliases import app as aliases
 from registry_grpc.cli.completion import completion, prepare_completion
 from registry_grpc.cli.context import Globals, Output
@@ -65,6 +66,13 @@ app = typer.Typer(
 )
 
 
+def print_version(wished: bool) -> None:
+    """Print the version of this program and exit, when it is wished."""
+    if wished:
+        print(f"mreg {__version__}")
+        raise typer.Exit(ExitCode.OK)
+
+
 @app.callback()
 def options(
     ctx: typer.Context,
@@ -80,6 +88,9 @@ def options(
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No notes on stderr.")] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Reasons and facts of errors.")] = False,
     no_progress: Annotated[bool, typer.Option("--no-progress", help="No progress bars.")] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=print_version, help="Show the version and exit.")
+    ] = False,
 ) -> None:
     """Global options; they may stand anywhere in the command."""
     ctx.obj = Globals(

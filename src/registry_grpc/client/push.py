@@ -133,18 +133,19 @@ class Push:
     def _fill(self, version: str, files: list[HashedFile]) -> None:
         present = {file.path: file.digest.sha256 for file in self.registry.list_artifacts(version)}
         wanted = [file for file in files if present.get(file.digest.path) != file.digest.sha256]
-        uploads = self._open_uploads(version, wanted)
         held = self._held(wanted)
         to_send: dict[str, HashedFile] = {}
-        to_attach: list[HashedFile] = []
+        twins: list[HashedFile] = []
         for file in wanted:
-            sha256 = file.digest.sha256
-            if sha256 in held or sha256 in to_send:
-                to_attach.append(file)
-            else:
-                to_send[sha256] = file
-        self._send(version, list(to_send.values()), uploads)
-        self._attach(version, to_attach)
+            if file.digest.sha256 in to_send:
+                twins.append(file)
+            elif file.digest.sha256 not in held:
+                to_send[file.digest.sha256] = file
+        # First what is held: it is kept for an hour only, and sending may take longer.
+        self._attach(version, [file for file in wanted if file.digest.sha256 in held])
+        sent = list(to_send.values())
+        self._send(version, sent, self._open_uploads(version, sent))
+        self._attach(version, twins)
 
     def _held(self, files: list[HashedFile]) -> set[str]:
         """SHA-256 of the bytes the project holds."""
@@ -154,9 +155,9 @@ class Push:
         missing = {digest.sha256 for digest in self.registry.find_missing(asked, project)} if asked else set()
         return set(digests) - missing
 
-    def _open_uploads(self, version: str, wanted: list[HashedFile]) -> dict[str, artifacts_pb2.Upload]:
+    def _open_uploads(self, version: str, files: list[HashedFile]) -> dict[str, artifacts_pb2.Upload]:
         """Uploads of an earlier run to go on with, by path; those that cannot be used are cancelled."""
-        digests = {file.digest.path: file.digest for file in wanted}
+        digests = {file.digest.path: file.digest for file in files}
         usable: dict[str, artifacts_pb2.Upload] = {}
         for upload in self.registry.list_uploads(version, states=["active", "finalizing"]):
             digest = digests.get(upload.path)
