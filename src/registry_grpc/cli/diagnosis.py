@@ -137,10 +137,13 @@ def _round_trip(registry: Registry) -> Iterator[tuple[bool | None, str]]:
 
 
 def _clock(registry: Registry) -> Iterator[tuple[bool | None, str]]:
-    """The contract tells no time of day; what it wrote last must at least not lie in our future."""
-    newest = max((p.update_time.ToNanoseconds() / 1e9 for p in registry.list_projects()), default=0.0)
-    behind_s = newest - time.time()
-    if behind_s > MAX_SKEW_S:
-        yield False, f"this clock is at least {behind_s:.0f} s behind the registry's; set it"
+    """Half of the round trip may have passed since the registry read its clock."""
+    before = time.time()
+    theirs = registry.server_info().server_time.ToNanoseconds() / 1e9
+    skew_s = (before + time.time()) / 2 - theirs
+    if abs(skew_s) > MAX_SKEW_S:
+        side = "ahead of" if skew_s > 0 else "behind"
+        yield False, f"this clock is {abs(skew_s):.0f} s {side} the registry's; set it"
     else:
-        yield True, "not behind anything the registry wrote"
+        yield True, f"within {abs(skew_s) * 1000:.0f} ms of the registry's"
+

@@ -30,6 +30,8 @@ STALL_TIMEOUT_S = 120.0
 """Without a chunk taken by the transport the stream counts as dead."""
 COMPLETE_TIMEOUT_S = 900.0
 """From the last chunk to the answer: a resumed upload is read back once before it completes."""
+TAKE_OVER_AFTER_S = 60.0
+"""A completion that takes longer has probably died with its server; a new stream takes it over."""
 _POLL_S = 0.2
 
 _State = artifacts_pb2.Upload.State
@@ -52,10 +54,13 @@ class FileUpload:
         """
         patience = Patience(self.stop)
         upload = upload or self._start()
+        completing_s = time.monotonic()
         while upload.state != _State.STATE_COMMITTED:
             before = upload.persisted_size
+            if upload.state != _State.STATE_FINALIZING:
+                completing_s = time.monotonic()
             try:
-                upload = self._step(upload)
+                upload = self._step(upload, take_over=time.monotonic() - completing_s > TAKE_OVER_AFTER_S)
             except RegistryError as error:
                 if self._is_gone(error):
                     patience.wait(DeadlineExceeded(error.message, reason=error.reason))
@@ -74,13 +79,13 @@ class FileUpload:
         )
         return self.connection.write(self.connection.stubs.artifacts.StartUpload, request)
 
-    def _step(self, upload: artifacts_pb2.Upload) -> artifacts_pb2.Upload:
+    def _step(self, upload: artifacts_pb2.Upload, *, take_over: bool) -> artifacts_pb2.Upload:
         """The upload after one more stream, or after one more look while the server completes it."""
-        if upload.state == _State.STATE_FINALIZING:
+        if upload.state == _State.STATE_FINALIZING and not take_over:
             if self.stop.wait(_POLL_S):
                 raise StoppedError
             return self._get(upload.name)
-        if upload.state != _State.STATE_ACTIVE:
+        if upload.state not in {_State.STATE_ACTIVE, _State.STATE_FINALIZING}:
             state = _State.Name(upload.state).removeprefix("STATE_")
             raise FailedPrecondition(
                 f"the upload of {self.file.digest.path} is {state}: {upload.failure or 'start the push again'}",

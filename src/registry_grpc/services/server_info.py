@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from registry_grpc.services.codec.times import time_to_wire
 from registry_grpc.services.context import call_context
 from registry_grpc.v1 import server_pb2, server_pb2_grpc
 
@@ -32,15 +33,17 @@ class ServerServicer(server_pb2_grpc.ServerServiceServicer):
         self._facts = facts
 
     async def GetServerInfo(self, request: server_pb2.GetServerInfoRequest, context: Context) -> server_pb2.ServerInfo:
-        head = await self._edge.read(lambda: self._edge.store.read(lambda reader: reader.feed.head()))
+        store = self._edge.store
+        head, now = await self._edge.read(lambda: store.read(lambda reader: (reader.feed.head(), reader.now)))
         return server_pb2.ServerInfo(
             server_version=self._facts.server_version,
             api_versions=["registry_grpc.v1"],
-            registry_uid=self._edge.store.registry_uid,
+            registry_uid=store.registry_uid,
             current_revision=head,
             oldest_revision=min(1, head),
             digest_functions=["sha256"],
             features=self._facts.features,
             limits=self._facts.limits,
             caller=call_context().principal.name,
+            server_time=time_to_wire(now),
         )

@@ -108,7 +108,7 @@ class SignArtifactUrl:
         if url is None:
             raise RegistryError(
                 Reason.FEATURE_DISABLED,
-                "this server keeps artifacts in a local directory, which has no URLs; use ReadArtifact",
+                "this server gives no URLs (a local directory, or S3 without a public endpoint); use ReadArtifact",
                 feature="artifacts.sign_url",
             )
         return SignedUrl(url=url, expire_time=now + ttl, artifact=artifact)

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
@@ -51,6 +52,7 @@ class ServerInfo(_message.Message):
     FEATURES_FIELD_NUMBER: _builtins.int
     LIMITS_FIELD_NUMBER: _builtins.int
     CALLER_FIELD_NUMBER: _builtins.int
+    SERVER_TIME_FIELD_NUMBER: _builtins.int
     server_version: _builtins.str
     """Version of the server program, SemVer."""
     registry_uid: _builtins.str
@@ -77,6 +79,10 @@ class ServerInfo(_message.Message):
     def limits(self) -> Global___Limits:
         """The limits in force."""
 
+    @_builtins.property
+    def server_time(self) -> _timestamp_pb2.Timestamp:
+        """The registry's clock: the database's, which judges leases, grace periods and expiry."""
+
     def __init__(
         self,
         *,
@@ -89,10 +95,11 @@ class ServerInfo(_message.Message):
         features: _abc.Iterable[_builtins.str] | None = ...,
         limits: Global___Limits | None = ...,
         caller: _builtins.str = ...,
+        server_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits", "server_time", b"server_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_versions", b"api_versions", "caller", b"caller", "current_revision", b"current_revision", "digest_functions", b"digest_functions", "features", b"features", "limits", b"limits", "oldest_revision", b"oldest_revision", "registry_uid", b"registry_uid", "server_version", b"server_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_versions", b"api_versions", "caller", b"caller", "current_revision", b"current_revision", "digest_functions", b"digest_functions", "features", b"features", "limits", b"limits", "oldest_revision", b"oldest_revision", "registry_uid", b"registry_uid", "server_time", b"server_time", "server_version", b"server_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

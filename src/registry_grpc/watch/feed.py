@@ -159,12 +159,12 @@ class ChangeFeed:
         with self._lock:
             # A page holds whole revisions, so a cut one may have fewer events than asked for: it says nothing of what
             # comes after its last revision. Only an empty page says that there is nothing up to the head.
-            reached = events[-1].revision if events else head
+            reached: int = events[-1].revision if events else head
             self._reach(reached)
         self._heard = began
         self._signal(gap=False)
         self._observer.advanced(self._revision, time.monotonic() - began)
-        return reached < head
+        return bool(reached < head)
 
     @staticmethod
     def _page(after: int) -> Callable[[Reader], tuple[int, list[Event]]]:
