@@ -18,6 +18,8 @@ from typing import Any
 from _demo.page import DemoError
 
 STOP_TIMEOUT_S = 30
+LOG_CHARS = 3000
+"""How much of a log helps."""
 MREG = Path(sys.executable).parent / "mreg"
 
 
@@ -112,17 +114,25 @@ def _serving(data_dir: Path, settings: Mapping[str, str]) -> Iterator[Mapping[st
         assert process.stdout is not None  # noqa: S101 -- it is a pipe
         line = process.stdout.readline()
         if not line:
-            raise DemoError(f"mreg serve ended with {process.wait()}:\n{log.read_text()[-3000:]}")
-        yield json.loads(line)
+            raise DemoError(f"mreg serve ended with {process.wait()}:\n{_tail(log)}")
+        try:
+            yield json.loads(line)
+        except Exception:
+            print(f"\nThe end of the server's log:\n{_tail(log)}", file=sys.stderr)
+            raise
         process.send_signal(signal.SIGTERM)
         if code := process.wait(STOP_TIMEOUT_S):
-            raise DemoError(f"mreg serve was asked to stop and exited with {code}:\n{log.read_text()[-3000:]}")
+            raise DemoError(f"mreg serve was asked to stop and exited with {code}:\n{_tail(log)}")
     finally:
         if process.poll() is None:
             process.kill()
             process.wait()
         if process.stdout is not None:
             process.stdout.close()
+
+
+def _tail(log: Path) -> str:
+    return log.read_text()[-LOG_CHARS:]
 
 
 def _mreg(*arguments: str, settings: Mapping[str, str]) -> None:

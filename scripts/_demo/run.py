@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 from _demo.controller import Controller
@@ -28,6 +29,10 @@ def run(store: str) -> int:
         return 1
     except (DemoError, OSError) as error:
         print(f"\ndemo failed: {error}", file=sys.stderr)
+        return 1
+    except Exception as error:  # noqa: BLE001 -- whatever it was, the last line says so in words
+        traceback.print_exc()
+        print(f"\ndemo failed, and not in a way it knows: {type(error).__name__}: {error}", file=sys.stderr)
         return 1
     print(f"\nEverything was checked and held, in {time.monotonic() - began:.1f} s. What it made is removed.")
     if store == "minio":

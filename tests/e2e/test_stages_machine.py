@@ -137,6 +137,9 @@ class Catalogue(RuleBasedStateMachine):
         self.name = ModelName("default", f"m{next(_models)}")
         self.model = CreateModel(store, Ids())(self.call(), self.name, {}).get()
         self.simple = Simple()
+        for _ in range(3):  # deep from the start
+            self.create()
+            self.finalize()
 
     def call(self):
         return Call(principal=Principal("user:ada"), method="Tests.Change")

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import gc
 import logging
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -19,25 +17,8 @@ from prometheus_client import Gauge
 T = TypeVar("T")
 LAG_INTERVAL_S = 0.5
 GC_THRESHOLD = 20_000
-ARENAS = 1
-_M_ARENA_MAX = -8
-"""The parameter's number in glibc's malloc.h."""
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _LOG = logging.getLogger("registry_grpc.server")
-
-
-def limit_arenas() -> None:
-    """Have glibc share two heaps between all threads instead of giving eight to each core.
-
-    Bytes of uploads are taken on the loop and freed in the transfer pool; with a heap per thread the holes they leave
-    were measured at 200 MiB after four uploads, with two heaps at 30. Other C libraries are left alone, and so is who
-    sets MALLOC_ARENA_MAX.
-    """
-    if sys.platform != "linux" or "MALLOC_ARENA_MAX" in os.environ:
-        return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_M_ARENA_MAX, ARENAS)
 
 
 def run(main: Coroutine[Any, Any, T], *, uvloop: bool) -> T:

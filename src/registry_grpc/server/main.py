@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from registry_grpc.observability.logs import configure
 from registry_grpc.server.app import Server
 from registry_grpc.server.compose import compose
-from registry_grpc.server.lifecycle import limit_arenas, run
+from registry_grpc.server.lifecycle import run
 
 if TYPE_CHECKING:
     from registry_grpc.server.settings import Settings
@@ -20,7 +20,6 @@ def serve(settings: Settings) -> None:
 
     Raises: BindError, SchemaError, StoreInUseError, RegistryError when the database is away.
     """
-    limit_arenas()
     configure(settings.log_level, settings.log_format)
     run(_serve(settings), uvloop=settings.uvloop)
 

@@ -55,6 +55,8 @@ class UploadStream:
         self._slots = asyncio.Semaphore(PARTS_IN_FLIGHT)
         self._recorded: asyncio.Task[None] | None = None
         """The newest part's way into the store and then into the table; it waits for the one before."""
+        self._failure: Exception | None = None
+        """Of the first part that failed: nothing behind it can be recorded."""
 
     @property
     def _upload(self) -> Upload:
@@ -66,8 +68,7 @@ class UploadStream:
         Raises: OFFSET_AHEAD, SIZE_MISMATCH, INVALID_FIELD, CHUNK_CHECKSUM, RATE_LIMITED for too many empty chunks,
             and whatever storing an earlier part came to.
         """
-        if self._recorded is not None and self._recorded.done():
-            self._recorded.result()
+        self._require_sound()
         content = message.chunk.content
         if not content and not message.finish_write:
             self._count_empty()
@@ -87,6 +88,11 @@ class UploadStream:
                 actual=self._received + len(content),
             )
         await self._add(content, checksum)
+
+    def _require_sound(self) -> None:
+        """Raises: what storing an earlier part came to."""
+        if self._failure is not None:
+            raise self._failure
 
     def _count_empty(self) -> None:
         self._empty += 1
@@ -155,6 +161,9 @@ class UploadStream:
         began = time.monotonic()
         await self._slots.acquire()
         self._waits.upload_waited("storage", time.monotonic() - began)
+        if self._failure is not None:
+            self._slots.release()
+            raise self._failure
         self._join_small()
         number, offset = self._number, self._received - self._held
         chunks, checksums, size = self._chunks, self._checksums, self._held
@@ -191,6 +200,9 @@ class UploadStream:
             began = time.monotonic()
             await self._control.run(self._session.record_part, part)
             self._waits.upload_waited("db", time.monotonic() - began)
+        except Exception as error:
+            self._failure = self._failure or error
+            raise
         finally:
             self._slots.release()
 

@@ -1,0 +1,25 @@
+"""How many heaps the C library keeps for the threads of this process."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+
+HEAPS = 2
+_M_ARENA_MAX = -8
+"""The parameter's number in glibc's malloc.h."""
+
+
+def share_heaps() -> None:
+    """Have glibc share two heaps between all threads instead of giving eight to each core.
+
+    The threads of gRPC take turns at reading what clients upload, and each leaves a heap of the size of its turn behind:
+    measured, 200 MiB after four uploads, against 30 with two heaps. Works only before the process has a second thread,
+    so before gRPC is imported. Other C libraries are left alone, and so is who sets MALLOC_ARENA_MAX.
+    """
+    if sys.platform != "linux" or "MALLOC_ARENA_MAX" in os.environ:
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_ARENA_MAX, HEAPS)
