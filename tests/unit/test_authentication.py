@@ -1,4 +1,5 @@
 import stat
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -8,7 +9,7 @@ from registry_grpc.auth.authenticator import CACHE_TTL_S, Authenticator
 from registry_grpc.auth.bootstrap import ensure_admin_token
 from registry_grpc.auth.permissions import PERMISSIONS, MissingPermissionError, check_table
 from registry_grpc.domain.calls import Committed
-from registry_grpc.domain.errors import RegistryError
+from registry_grpc.domain.errors import Reason, RegistryError
 from registry_grpc.domain.identity import Token, parse_token, token_text
 from registry_grpc.observability.metrics import Metrics
 
@@ -28,9 +29,12 @@ class Tokens:
         self.token = Token(**(values | changes))
         self.asked = 0
         self.clock = 0.0
+        self.is_away = False
 
     async def lookup(self, token_id):
         self.asked += 1
+        if self.is_away:
+            raise RegistryError(Reason.DATABASE_UNAVAILABLE, "away")
         return (self.token if token_id == self.token.id else None), NOW
 
     def authenticator(self):
@@ -55,6 +59,33 @@ async def test_a_token_about_to_expire_is_not_remembered_beyond_its_end():
     await it.authenticate(HEADER)
     tokens.clock = 5.1
     assert it.cached(HEADER) is None
+
+
+async def test_a_proven_token_outlives_an_outage_of_the_database_but_not_its_own_end():
+    tokens = Tokens(expire_time=NOW + timedelta(minutes=10))
+    it = tokens.authenticator()
+    principal = await it.authenticate(HEADER)
+    tokens.is_away = True
+    tokens.clock = CACHE_TTL_S + 1
+    assert await it.authenticate(HEADER) == principal
+    assert it.cached(HEADER) == principal, "not every call should wait for the database"
+    tokens.clock = 601.0
+    with pytest.raises(RegistryError) as caught:
+        await it.authenticate(HEADER)
+    assert caught.value.reason is Reason.DATABASE_UNAVAILABLE
+
+
+async def test_a_token_that_was_revoked_does_not_come_back_with_an_outage():
+    tokens = Tokens()
+    it = tokens.authenticator()
+    await it.authenticate(HEADER)
+    tokens.token = replace(tokens.token, revoke_time=NOW)
+    tokens.clock = CACHE_TTL_S + 1
+    for is_away, reason in ((False, Reason.TOKEN_REVOKED), (True, Reason.DATABASE_UNAVAILABLE)):
+        tokens.is_away = is_away
+        with pytest.raises(RegistryError) as caught:
+            await it.authenticate(HEADER)
+        assert caught.value.reason is reason
 
 
 async def test_what_is_no_token_never_reaches_the_store():

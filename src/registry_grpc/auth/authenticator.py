@@ -21,6 +21,9 @@ from registry_grpc.ports.store import Store
 HEADER = "authorization"
 MAX_HEADER_BYTES = 8 * 1024
 CACHE_TTL_S = 30.0
+OUTAGE_S = 3600.0
+"""How long a token that was proven goes on while the database cannot be asked: Resolve must outlive it."""
+OUTAGE_RECHECK_S = 5.0
 CACHE_ENTRIES = 4096
 Lookup = Callable[[str], Awaitable[tuple[Token | None, datetime]]]
 """The token with a public id, and the database's time."""
@@ -35,6 +38,9 @@ _METRIC_OF = {
 class _Entry(NamedTuple):
     principal: Principal
     until: float
+    """When it must be proven again."""
+    outlives: float
+    """When it is worth nothing any more, also while the database is away."""
 
 
 def store_lookup(store: Store, run: Callable[..., Awaitable[tuple[Token | None, datetime]]]) -> Lookup:
@@ -52,7 +58,8 @@ def store_lookup(store: Store, run: Callable[..., Awaitable[tuple[Token | None, 
 class Authenticator:
     """Proves callers by the token in their metadata.
 
-    Concurrency: event loop only. A token that was revoked may go on for `CACHE_TTL_S`; one that expires may not.
+    Concurrency: event loop only. A token that was revoked may go on for `CACHE_TTL_S`, or for `OUTAGE_S` while the
+    database is away, when nobody can revoke one; a token that expires may not.
     """
 
     def __init__(self, lookup: Lookup, metrics: Metrics, clock: Callable[[], float] = time.monotonic) -> None:
@@ -65,12 +72,11 @@ class Authenticator:
         """The principal, when the token was proven less than `CACHE_TTL_S` ago: no await, no hop."""
         if len(values) != 1:
             return None
-        key = hashlib.sha256(values[0].encode()).digest()
+        key = _key(values[0])
         entry = self._cache.get(key)
         if entry is None:
             return None
         if entry.until < self._clock():
-            del self._cache[key]
             return None
         self._cache.move_to_end(key)
         return entry.principal
@@ -83,6 +89,10 @@ class Authenticator:
         try:
             return await self._prove(values)
         except RegistryError as error:
+            if error.reason is Reason.DATABASE_UNAVAILABLE:
+                return self._known_before(values[0], error)
+            if len(values) == 1:
+                self._cache.pop(_key(values[0]), None)
             label = _METRIC_OF.get(error.reason)
             if label:
                 self._metrics.auth_failures.labels(label).inc()
@@ -101,14 +111,30 @@ class Authenticator:
         if token.expire_time is not None and token.expire_time <= now:
             raise RegistryError(Reason.TOKEN_EXPIRED, "the token is past its end; get a new one")
         principal = Principal(token.principal, token.id)
-        self._remember(header, principal, _ttl(token, now))
+        left_s = float("inf") if token.expire_time is None else (token.expire_time - now).total_seconds()
+        clock = self._clock()
+        self._remember(header, _Entry(principal, clock + min(CACHE_TTL_S, left_s), clock + min(OUTAGE_S, left_s)))
         return principal
 
-    def _remember(self, header: str, principal: Principal, ttl_s: float) -> None:
-        key = hashlib.sha256(header.encode()).digest()
-        self._cache[key] = _Entry(principal, self._clock() + ttl_s)
+    def _known_before(self, header: str, error: RegistryError) -> Principal:
+        """Who the token was when the database could last be asked."""
+        now = self._clock()
+        entry = self._cache.get(_key(header))
+        if entry is None or entry.outlives < now:
+            raise error
+        # Not every call should wait for a database that is away.
+        self._remember(header, entry._replace(until=min(now + OUTAGE_RECHECK_S, entry.outlives)))
+        return entry.principal
+
+    def _remember(self, header: str, entry: _Entry) -> None:
+        self._cache[_key(header)] = entry
         while len(self._cache) > CACHE_ENTRIES:
             self._cache.popitem(last=False)
+
+
+def _key(header: str) -> bytes:
+    """What is kept of a header: not the token itself."""
+    return hashlib.sha256(header.encode()).digest()
 
 
 def authorization_of(metadata: Iterable[tuple[str, str | bytes]]) -> list[str]:
@@ -135,9 +161,3 @@ def _bearer(header: str) -> str:
 
 def _invalid() -> RegistryError:
     return RegistryError(Reason.TOKEN_INVALID, "the token is not one of this registry")
-
-
-def _ttl(token: Token, now: datetime) -> float:
-    if token.expire_time is None:
-        return CACHE_TTL_S
-    return min(CACHE_TTL_S, (token.expire_time - now).total_seconds())

@@ -69,6 +69,7 @@ async def compose(foundation: Foundation) -> Composition:
         draft_retention=timedelta(seconds=settings.draft_retention_s),
         upload_retention=timedelta(seconds=settings.upload_retention_s),
         undelete_window=UNDELETE_WINDOW,
+        max_uploads=settings.max_uploads,
         can_sign=settings.artifact_store == "s3" and settings.s3_public_endpoint is not None,
     )
     adders, uploads = servicers(core)

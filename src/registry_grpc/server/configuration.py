@@ -14,7 +14,8 @@ from registry_grpc.server.settings import Settings
 PREFIX = "MREG_"
 CONFIG_VARIABLE = "MREG_CONFIG"
 CLIENT_VARIABLES = frozenset(
-    f"{PREFIX}{name}" for name in ("ENDPOINT", "TOKEN", "TOKEN_FILE", "CA_FILE", "CACHE_DIR", "OUTPUT", "PROJECT")
+    f"{PREFIX}{name}"
+    for name in ("ENDPOINT", "TOKEN", "TOKEN_FILE", "CA_FILE", "CACHE", "CACHE_DIR", "OUTPUT", "PROJECT")
 )
 """Known and not ours."""
 TEST_PREFIX = "MREG_TEST_"

@@ -71,13 +71,20 @@ class Core:
     upload_retention: timedelta
     undelete_window: timedelta
     can_sign: bool
+    max_uploads: int
 
 
 def servicers(core: Core) -> tuple[Sequence[Adder], Uploads]:
     """What adds each servicer to a server, and the uploads to drain before it stops."""
     pages = Pages(PageTokens(core.edge.store.registry_uid))
     counts = TransferCounts(core.metrics)
-    uploads = Uploads(_writer(core), core.transfer, core.edge.control, counts)
+    uploads = Uploads(
+        writer=_writer(core),
+        transfer=core.transfer,
+        control=core.edge.control,
+        observer=counts,
+        max_open=core.max_uploads,
+    )
     locate = files.LocateArtifact(core.edge.store)
     verified = VerifiedReads(core.artifacts)
     downloads = Downloads(

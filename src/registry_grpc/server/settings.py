@@ -77,9 +77,7 @@ class Settings(BaseModel):
     max_in_flight: Count = 4096
     """Most calls open at once; a fuse for memory."""
     max_uploads: Count = 64
-    """Most uploads taking bytes at once."""
-    parts_in_flight: Count = 2
-    """Parts one upload holds in memory."""
+    """Most upload streams open at once; each holds up to three parts of 16 MiB in memory."""
 
     max_staleness_s: Seconds = 2.0
     drain_s: Seconds = 25.0

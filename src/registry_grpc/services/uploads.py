@@ -40,7 +40,7 @@ class UploadObserver(WaitObserver, Protocol):
         """A stream ended. `outcome` is committed, deduplicated, or what went wrong; `size_bytes` came in it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, kw_only=True)
 class Uploads:
     """Receives upload streams."""
 
@@ -48,15 +48,32 @@ class Uploads:
     transfer: Pool
     control: Pool
     observer: UploadObserver
+    max_open: int
+    """Most streams at once: each holds up to three parts in memory."""
     idle_s: float = IDLE_S
+    _open: int = 0
     _finishing: set[asyncio.Task[Upload]] = field(default_factory=set)
     """Completions under way; the loop itself holds tasks only weakly."""
 
     async def receive(self, messages: AsyncIterator[artifacts_pb2.WriteUploadRequest]) -> Upload:
         """The upload as it is when the stream ends: COMMITTED after `finish_write`, else ACTIVE and resumable.
 
-        Raises: UPLOAD_NOT_FOUND, UPLOAD_CLOSED, STREAM_IDLE, and what `UploadStream` raises.
+        Raises: TOO_MANY_STREAMS, UPLOAD_NOT_FOUND, UPLOAD_CLOSED, STREAM_IDLE, and what `UploadStream` raises.
         """
+        if self._open >= self.max_open:
+            raise RegistryError(
+                Reason.TOO_MANY_STREAMS,
+                f"this server takes {self.max_open} uploads at once; retry, or ask another replica",
+                retry_after_s=2.0,
+                limit=self.max_open,
+            )
+        self._open += 1
+        try:
+            return await self._receive(messages)
+        finally:
+            self._open -= 1
+
+    async def _receive(self, messages: AsyncIterator[artifacts_pb2.WriteUploadRequest]) -> Upload:
         began, received = time.monotonic(), 0
         outcome = "client_aborted"
         self.observer.upload_began()
