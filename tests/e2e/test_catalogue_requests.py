@@ -91,10 +91,23 @@ def mutations(catalogue):
     }
 
 
-NAMES = (
-    "CreateProject UpdateProject CreateModel UpdateModel DeleteModel UndeleteModel CreateVersion UpdateVersion "
-    "FinalizeVersion DeleteVersion UndeleteVersion UpdateAliases PromoteVersion RollbackStage VacateStage"
-).split()
+NAMES = [
+    "CreateProject",
+    "UpdateProject",
+    "CreateModel",
+    "UpdateModel",
+    "DeleteModel",
+    "UndeleteModel",
+    "CreateVersion",
+    "UpdateVersion",
+    "FinalizeVersion",
+    "DeleteVersion",
+    "UndeleteVersion",
+    "UpdateAliases",
+    "PromoteVersion",
+    "RollbackStage",
+    "VacateStage",
+]
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -54,7 +54,7 @@ def test_every_selector_finds_the_version_and_says_how_to_pin_it(catalogue):
         assert (answer.stage, answer.pointer_revision) == ("production", revision), question
         assert answer.max_age.seconds == 3600
         assert answer.HasField("assign_time")
-        assert not (answer.stale or answer.unchanged or answer.yanked or answer.artifacts)
+        assert (answer.stale, answer.unchanged, answer.yanked, len(answer.artifacts)) == (False, False, False, 0)
     for question in ({"alias": "latest"}, {"reference": "latest"}):
         assert catalogue.resolve(model, **question).version == two.name
 

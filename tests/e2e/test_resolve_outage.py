@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -127,5 +128,5 @@ def test_with_the_database_frozen_a_known_stage_still_resolves_within_its_deadli
 
 def descendants(root):
     """`root` and its children: PostgreSQL's own processes."""
-    with open(f"/proc/{root}/task/{root}/children") as children:
-        return [root, *map(int, children.read().split())]
+    children = Path(f"/proc/{root}/task/{root}/children").read_text()
+    return [root, *map(int, children.split())]

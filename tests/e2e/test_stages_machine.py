@@ -26,8 +26,14 @@ from registry_grpc.usecases.aliases import AliasChanges, UpdateAliases
 from registry_grpc.usecases.deletion import DeleteModel, DeleteVersion, UndeleteModel, UndeleteVersion
 from registry_grpc.usecases.finalize import FinalizeVersion
 from registry_grpc.usecases.models import CreateModel
-from registry_grpc.usecases.stages import Condition, ListStageHistory, ListStages, PromoteVersion, RollbackStage
-from registry_grpc.usecases.stages import VacateStage
+from registry_grpc.usecases.stages import (
+    Condition,
+    ListStageHistory,
+    ListStages,
+    PromoteVersion,
+    RollbackStage,
+    VacateStage,
+)
 from registry_grpc.usecases.versions import CreateVersion
 from registry_grpc.watch.projection import Projection
 
@@ -47,7 +53,7 @@ class Ids:
 class Bytes:
     """Stored bytes: every object is three zeros."""
 
-    def read(self, key, offset, length):
+    def read(self, key, offset, length):  # noqa: ARG002 - all are alike
         yield bytes(3)[offset : offset + length]
 
 

@@ -42,7 +42,15 @@ def manifest_digest(files):
 
 def test_the_directories_of_a_model_are_kept_and_the_manifest_digest_is_what_anyone_computes(registry):
     version = registry.draft()
-    paths = ["model.bin", "weights/00.bin", "weights/sub/01.bin", "Z.txt", "caf\u00e9/\U0001f600.json", "a b/c.txt", "a"]
+    paths = [
+        "model.bin",
+        "weights/00.bin",
+        "weights/sub/01.bin",
+        "Z.txt",
+        "caf\u00e9/\U0001f600.json",
+        "a b/c.txt",
+        "a",
+    ]
     paths.remove("a")
     files = {path: Content(100 + at) for at, path in enumerate(paths)}
     for path in random.sample(paths, len(paths)):

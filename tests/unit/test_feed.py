@@ -55,7 +55,7 @@ class Log:
         return revision, self.revisions[revision]
 
     # What the feed asks of a store and of a reader:
-    def read(self, work, *, snapshot=False):
+    def read(self, work, *, snapshot=False):  # noqa: ARG002 - of the port
         self.reads += 1
         if self.away:
             raise RegistryError(Reason.DATABASE_UNAVAILABLE, "away")
@@ -91,7 +91,7 @@ class Observed:
     def advanced(self, revision, lag_s):
         pass
 
-    def failed(self, error, lag_s):
+    def failed(self, error, lag_s):  # noqa: ARG002 - of the port
         self.failures.append(error)
 
 
@@ -130,7 +130,8 @@ async def test_it_starts_from_a_snapshot_and_follows_the_tail():
 async def test_the_snapshot_is_read_in_pages(monkeypatch):
     monkeypatch.setattr(feed_module, "PAGE_POINTERS", 3)
     log = Log()
-    log.start = [pointer(f"s{n}", n + 1, 0) for n in range(7)]
+    log.commit()
+    log.start = [pointer(f"s{n}", n + 1, 1) for n in range(7)]
     async with following(log) as feed:
         assert [feed.projection.stage(str(MODEL), f"s{n}").reply for n in range(7)] == list(range(1, 8))
 
@@ -209,6 +210,15 @@ async def test_waiting_for_a_revision_that_does_not_come_ends_in_time():
         assert 0.15 < asyncio.get_running_loop().time() - began < 1
 
 
+async def test_stopping_in_the_moment_of_a_wake_up_ends_it():
+    for _ in range(20):
+        async with following(Log()) as feed:
+            await asyncio.sleep(0)
+            feed._wake.set()
+            async with asyncio.timeout(5):
+                await feed.stop()
+
+
 async def test_many_wait_and_all_are_woken():
     log = Log()
     async with following(log) as feed:
@@ -226,7 +236,7 @@ async def test_with_the_store_away_it_is_no_longer_fresh_and_goes_on_afterwards(
         assert feed.is_fresh()
         log.away = True
         async with asyncio.timeout(5):
-            while feed.is_fresh():
+            while feed.is_fresh():  # noqa: ASYNC110 - time passes; nothing happens
                 await asyncio.sleep(0.01)
         assert feed.observed.failures
         assert feed.lag_s > 0.1

@@ -332,7 +332,9 @@ class Opened:
 
 async def test_a_cancel_while_it_completes_does_not_stop_it(threads):
     session = Gated(upload(3))
-    uploads = Uploads(Opened(session), Pool(threads), Pool(threads), Nobody())
+    uploads = Uploads(
+        writer=Opened(session), transfer=Pool(threads), control=Pool(threads), observer=Nobody(), max_open=1
+    )
 
     async def messages():
         yield message(0, b"abc")

@@ -146,4 +146,3 @@ def _clock(registry: Registry) -> Iterator[tuple[bool | None, str]]:
         yield False, f"this clock is {abs(skew_s):.0f} s {side} the registry's; set it"
     else:
         yield True, f"within {abs(skew_s) * 1000:.0f} ms of the registry's"
-

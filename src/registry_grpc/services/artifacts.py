@@ -154,7 +154,7 @@ class ArtifactServicer(artifacts_pb2_grpc.ArtifactServiceServicer):
         self, request: artifacts_pb2.ReadArtifactRequest, context: Context
     ) -> AsyncIterator[artifacts_pb2.ReadArtifactResponse]:
         async for message in self._downloads.send(request):
-            yield message
+            yield message  # type: ignore[misc] # the serializer takes bytes
 
     async def SignArtifactUrl(
         self, request: artifacts_pb2.SignArtifactUrlRequest, context: Context

@@ -11,7 +11,7 @@ import google_crc32c
 from registry_grpc.domain.errors import Reason, RegistryError
 from registry_grpc.domain.names import ArtifactName
 from registry_grpc.services.codec.artifacts import artifact_to_wire
-from registry_grpc.v1 import artifacts_pb2, common_pb2
+from registry_grpc.v1 import artifacts_pb2
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -39,50 +39,59 @@ class Downloads:
     """Verified bytes of a blob from an offset on, so many of them, by blocks of chunks of at most 1 MiB."""
     observer: DownloadObserver
 
-    async def send(
-        self, request: artifacts_pb2.ReadArtifactRequest
-    ) -> AsyncIterator[artifacts_pb2.ReadArtifactResponse]:
-        """The messages of one read.
+    async def send(self, request: artifacts_pb2.ReadArtifactRequest) -> AsyncIterator[bytes]:
+        """The messages of one read, serialised.
 
         Raises: ARTIFACT_NOT_FOUND, READ_OFFSET, DIGEST_MISMATCH, ARTIFACT_CORRUPT, STORAGE_UNAVAILABLE.
         """
         name = ArtifactName.parse(request.name)
         artifact, blob = await self.edge.read(lambda: self.locate(name))
         length = _length(request, artifact)
-        head: artifacts_pb2.Artifact | None = artifact_to_wire(artifact)
-        offset = request.read_offset
+        first = artifacts_pb2.ReadArtifactResponse(artifact=artifact_to_wire(artifact), offset=request.read_offset)
         if not length:
-            yield artifacts_pb2.ReadArtifactResponse(artifact=head, offset=offset)
+            yield first.SerializeToString()
             return
-        blocks = self.open_verified(artifact, blob, offset, length)
-        ahead = asyncio.ensure_future(self._next(blocks))
+        messages = _Messages(self.open_verified(artifact, blob, request.read_offset, length), first)
+        ahead = asyncio.ensure_future(self.transfer.run(messages.next_block))
         try:
             while found := await ahead:
                 # The store reads the next block while the client takes this one.
-                ahead = asyncio.ensure_future(self._next(blocks))
-                for chunk in found:
-                    size = len(chunk.content)
-                    yield artifacts_pb2.ReadArtifactResponse(artifact=head, offset=offset, chunk=chunk)
-                    head = None
-                    offset += size
-                    self.observer.downloaded(size)
+                ahead = asyncio.ensure_future(self.transfer.run(messages.next_block))
+                for message in found:
+                    yield message
+                self.observer.downloaded(sum(map(len, found)))
         finally:
-            await self._close(ahead, blocks)
-
-    async def _next(self, blocks: Iterator[list[bytes]]) -> list[common_pb2.Chunk]:
-        return await self.transfer.run(_pull, blocks)
-
-    async def _close(self, ahead: asyncio.Future[list[common_pb2.Chunk]], blocks: Iterator[list[bytes]]) -> None:
-        """Let go of the store's connection, also when the client went away in the middle."""
-        await asyncio.wait([ahead])
-        close = getattr(blocks, "close", None)
-        if not ahead.cancelled() and ahead.exception() is None and close is not None:
-            await self.transfer.run(close)
+            # Let go of the store's connection, also when the client went away in the middle.
+            await asyncio.wait([ahead])
+            if not ahead.cancelled() and ahead.exception() is None:
+                await self.transfer.run(messages.close)
 
 
-def _pull(blocks: Iterator[list[bytes]]) -> list[common_pb2.Chunk]:
-    """The chunks of the next block; none at the end."""
-    return [common_pb2.Chunk(content=content, crc32c=google_crc32c.value(content)) for content in next(blocks, ())]
+class _Messages:
+    """Makes the messages of a read, serialised: that copies every byte, so it is done in the transfer pool."""
+
+    def __init__(self, blocks: Iterator[list[bytes]], first: artifacts_pb2.ReadArtifactResponse) -> None:
+        self._blocks = blocks
+        self._message = first
+
+    def next_block(self) -> list[bytes]:
+        """The messages of the next block; none at the end."""
+        return [self._serialized(content) for content in next(self._blocks, ())]
+
+    def _serialized(self, content: bytes) -> bytes:
+        message = self._message
+        # Filled in place: a chunk made apart would be copied once more.
+        message.chunk.content = content
+        message.chunk.crc32c = google_crc32c.value(content)
+        data = message.SerializeToString()
+        self._message = artifacts_pb2.ReadArtifactResponse(offset=message.offset + len(content))
+        return data
+
+    def close(self) -> None:
+        """Drop what is left."""
+        close = getattr(self._blocks, "close", None)
+        if close is not None:
+            close()
 
 
 def _length(request: artifacts_pb2.ReadArtifactRequest, artifact: Artifact) -> int:

@@ -62,14 +62,15 @@ class UploadStream:
     def _upload(self) -> Upload:
         return self._session.upload
 
-    async def take(self, message: artifacts_pb2.WriteUploadRequest) -> None:
-        """Take one message.
+    async def take(self, message: artifacts_pb2.WriteUploadRequest) -> int:
+        """Take one message; returns how many bytes came in it.
 
         Raises: OFFSET_AHEAD, SIZE_MISMATCH, INVALID_FIELD, CHUNK_CHECKSUM, RATE_LIMITED for too many empty chunks,
             and whatever storing an earlier part came to.
         """
         self._require_sound()
-        content = message.chunk.content
+        content = message.chunk.content  # looked at once: every look copies it
+        came = len(content)
         if not content and not message.finish_write:
             self._count_empty()
         if len(content) > MAX_CHUNK_BYTES:
@@ -88,6 +89,7 @@ class UploadStream:
                 actual=self._received + len(content),
             )
         await self._add(content, checksum)
+        return came
 
     def _require_sound(self) -> None:
         """Raises: what storing an earlier part came to."""

@@ -87,9 +87,9 @@ class Uploads:
             message: artifacts_pb2.WriteUploadRequest | None = first
             while message is not None:
                 _require_same_name(message, first)
-                received += len(message.chunk.content)
-                self.observer.upload_received(len(message.chunk.content))
-                await stream.take(message)
+                came = await stream.take(message)
+                received += came
+                self.observer.upload_received(came)
                 if message.finish_write:
                     upload = await self._finish(stream, message)
                     outcome = "deduplicated" if upload.deduplicated else "committed"

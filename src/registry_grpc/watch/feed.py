@@ -123,7 +123,8 @@ class ChangeFeed:
             self._wake.set()
             moved = self._moved
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(moved.wait(), left)
+                async with asyncio.timeout(left):
+                    await moved.wait()
         return True
 
     @staticmethod
@@ -147,8 +148,10 @@ class ChangeFeed:
                 self._observer.failed(error, self.lag_s)
                 more = False
             if not more:
+                # Not wait_for: in Python 3.11 it swallows a cancellation that meets the wake-up, and `stop` would hang.
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), self._poll_s)
+                    async with asyncio.timeout(self._poll_s):
+                        await self._wake.wait()
             self._wake.clear()
 
     async def _poll(self) -> bool:
