@@ -18,10 +18,7 @@ class ForbiddenRooms(ForbiddenContract):
 
         def exists(module: object) -> bool:
             name = str(module)
-            return (
-                not name.startswith(f"{self.session_options['root_packages'][0]}.")
-                or name in graph.modules
-            )
+            return not name.startswith(f"{self.session_options['root_packages'][0]}.") or name in graph.modules
 
         self.source_modules = {module for module in self.source_modules if exists(module)}
         self.forbidden_modules = {module for module in self.forbidden_modules if exists(module)}

@@ -147,6 +147,4 @@ class Engine(ABC):
             lines = self.log.read_text(errors="replace").splitlines()[-_LOG_TAIL_LINES:]
         except FileNotFoundError:
             lines = ["(no log)"]
-        return "\n".join(
-            [f"{self.name} on port {self.port}: {what}; the end of {self.log}:", *lines]
-        )
+        return "\n".join([f"{self.name} on port {self.port}: {what}; the end of {self.log}:", *lines])

@@ -33,9 +33,7 @@ def engines_directory() -> Path:
     fallback = Path("/var/tmp/registry-grpc-root")  # noqa: S108 -- made by us with 0755, owner checked below
     fallback.mkdir(mode=0o755, exist_ok=True)
     if fallback.is_symlink() or fallback.stat().st_uid != 0:
-        message = (
-            f"{fallback} is not ours; remove it or set MREG_CACHE to a directory others can enter"
-        )
+        message = f"{fallback} is not ours; remove it or set MREG_CACHE to a directory others can enter"
         raise PermissionError(message)
     return fallback
 

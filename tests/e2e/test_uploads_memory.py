@@ -4,6 +4,7 @@ import os
 import statistics
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -12,12 +13,12 @@ from tests.kit.uploads import DEPLOYMENTS, MIB, Content, Registry, deployed, str
 
 MAX_GROWTH_BYTES = 64 * MIB
 MAX_UNARY_P99_S = 1.0
-"""Two cores that carry server, store, database, this client and other tests; a call in the way of bytes takes seconds."""
+"""Two cores carry server, store, database, this client and other tests; a call in the way of bytes takes seconds."""
 
 
 def resident_bytes(process_id):
-    with open(f"/proc/{process_id}/statm") as file:
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+    pages = Path(f"/proc/{process_id}/statm").read_text().split()[1]
+    return int(pages) * os.sysconf("SC_PAGESIZE")
 
 
 class Watch:

@@ -65,6 +65,14 @@ def refused(call: Callable[[], Any]) -> Refusal:
     return refusal_of(caught.value)
 
 
+def outcome(call: Callable[[], Any]) -> Any:
+    """What `call` returns, or the refusal it ends with: for races that may end either way."""
+    try:
+        return call()
+    except grpc.RpcError as error:
+        return refusal_of(error)
+
+
 def refusal_of(error: Any) -> Refusal:
     """Code and details of an RpcError; an error without ErrorInfo was not ours (the transport's)."""
     code, text = error.code().name, error.details() or ""

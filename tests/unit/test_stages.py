@@ -100,7 +100,7 @@ def test_the_default_graph_allows_exactly_these_moves():
     [
         (replace(READY, state=VersionState.DRAFT), Reason.VERSION_STATE),
         (replace(READY, state=VersionState.YANKED), Reason.VERSION_STATE),
-        (replace(READY, delete_time=NOW), Reason.VERSION_NOT_FOUND),
+        (replace(READY, delete_time=NOW), Reason.VERSION_STATE),
     ],
 )
 def test_drafts_yanked_and_deleted_versions_get_no_stage_and_no_alias(version, reason):

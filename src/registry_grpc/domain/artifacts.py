@@ -124,6 +124,8 @@ class Upload:
     expire_time: datetime
     artifact_etag: str = ""
     """Etag the file at the path must have when the upload commits; empty means any."""
+    sealed_until: datetime | None = None
+    """While FINALIZING: until then whoever completes it is taken to be alive, and nobody may take it over."""
     deduplicated: bool = False
     failure: str = ""
     artifact: Artifact | None = None

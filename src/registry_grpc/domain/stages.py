@@ -122,13 +122,14 @@ def exit_stage(project: Project, stage: StageDefinition) -> str:
 def require_assignable(version: Version) -> None:
     """Refuse a version no stage or alias may point at.
 
-    Raises: VERSION_NOT_FOUND for a deleted one, VERSION_STATE for a draft or a yanked one.
+    Raises: VERSION_STATE for a draft, a yanked or a deleted one.
     """
     if version.delete_time is not None:
         raise RegistryError(
-            Reason.VERSION_NOT_FOUND,
+            Reason.VERSION_STATE,
             f"{version.name} is deleted; undelete it first",
-            resource=version.name,
+            version=version.name,
+            state="DELETED",
         )
     if version.state in {VersionState.DRAFT, VersionState.YANKED}:
         todo = "finalize it first" if version.state is VersionState.DRAFT else "choose another version"

@@ -101,6 +101,10 @@ def server_options(*, max_message_bytes: int, max_connection_age_s: float, reuse
         ("grpc.max_connection_age_ms", age_ms),
         ("grpc.max_connection_age_grace_ms", 600_000),
         ("grpc.max_metadata_size", 8 * 1024),
+        # What an upload may send ahead of us. Left to itself gRPC measures the line and lets this grow to what a slow
+        # store holds up: 40 MiB and more of memory for one upload.
+        ("grpc.http2.bdp_probe", 0),
+        ("grpc.http2.lookahead_bytes", 4 * 1024 * 1024),
     ]
 
 

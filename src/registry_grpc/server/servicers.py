@@ -25,7 +25,7 @@ from registry_grpc.storage.artifacts.verifying import VerifiedReads
 from registry_grpc.usecases import aliases, attach, deletion, files, models, projects, stages, versions
 from registry_grpc.usecases import uploads as upload_verbs
 from registry_grpc.usecases.finalize import FinalizeVersion
-from registry_grpc.usecases.upload_session import UploadWriter
+from registry_grpc.usecases.upload_writer import UploadWriter
 from registry_grpc.v1 import (
     artifacts_pb2_grpc,
     models_pb2_grpc,

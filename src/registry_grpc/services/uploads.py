@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from registry_grpc.domain.artifacts import UploadState
 from registry_grpc.domain.calls import Call
 from registry_grpc.domain.errors import Reason, RegistryError, invalid_field
 from registry_grpc.domain.names import UploadName
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
 
     from registry_grpc.domain.artifacts import Upload
     from registry_grpc.services.edge import Pool
-    from registry_grpc.usecases.upload_session import UploadWriter
+    from registry_grpc.usecases.upload_writer import UploadWriter
     from registry_grpc.v1 import artifacts_pb2
 
+COMPLETING_POLL_S = 0.1
 IDLE_S = 60.0
 """A stream that sends nothing for so long is ended; the upload can be resumed."""
 
@@ -79,7 +81,7 @@ class Uploads:
         self.observer.upload_began()
         try:
             first = _require_first(await self._next(messages))
-            opened = await self.transfer.run(self.writer.open, UploadName.parse(first.name))
+            opened = await self._take_over(UploadName.parse(first.name))
             if not isinstance(opened, Session):
                 outcome = "deduplicated"
                 return opened
@@ -105,6 +107,14 @@ class Uploads:
             raise
         finally:
             self.observer.upload_ended(outcome, received, time.monotonic() - began)
+
+    async def _take_over(self, name: UploadName) -> Upload | Session:
+        """A session, or the upload once it is COMMITTED. Waits while another call, or replica, completes it."""
+        while True:
+            opened = await self.transfer.run(self.writer.open, name)
+            if isinstance(opened, Session) or opened.state is UploadState.COMMITTED:
+                return opened
+            await asyncio.sleep(COMPLETING_POLL_S)
 
     async def _next(
         self, messages: AsyncIterator[artifacts_pb2.WriteUploadRequest], session: Session | None = None

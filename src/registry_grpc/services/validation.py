@@ -72,10 +72,6 @@ def refusal(faults: Faults) -> RegistryError:
     )
 
 
-UNSEEN = frozenset({"registry_grpc.v1.WriteUploadRequest.chunk"})
-"""Not looked at here: every look at its bytes copies them. Whoever takes the chunk checks it."""
-
-
 class Validator:
     """The compiled checks of one message type."""
 
@@ -96,7 +92,7 @@ class Validator:
             identifier = behaviours.IDENTIFIER in given
             if identifier and not identified:
                 continue
-            if field.full_name not in UNSEEN:
+            if field.full_name not in field_rules.UNSEEN:
                 self._visits[field.number] = _visit(field, identified=updates)
             if identifier or (behaviours.REQUIRED in given and _can_be_missing(field)):
                 self._required.append((field.number, field.name))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from registry_grpc.domain.calls import Call, Committed
     from registry_grpc.domain.names import ModelName
-    from registry_grpc.domain.resources import Model, Project
+    from registry_grpc.domain.resources import Model, Project, Version
     from registry_grpc.ports.store import Reader, Store, Unit
 
 MAX_CHANGES = 100
@@ -83,33 +83,45 @@ class UpdateAliases:
             targets = {number: unit.versions.get(name.version(number)) for number in set(changes.set.values())}
             for version in targets.values():
                 require_assignable(version)
+            moves = {
+                alias: number for alias, number in sorted(changes.set.items()) if _number(present[alias]) != number
+            }
+            if not moves and not changes.delete:
+                kept = tuple(pointer for alias in sorted(changes.set) if (pointer := present[alias]))
+                return AliasesChanged(aliases=kept, revision=max(pointer.revision for pointer in kept))
             revision = unit.advance(f"{name}/aliases")
             for alias in changes.delete:
                 self._delete(unit, call, present[alias], revision)
-            kept = []
-            for alias, number in sorted(changes.set.items()):
-                before = present[alias]
-                if before is not None and before.number == number:
-                    kept.append(before)
-                    continue
-                before = before or Pointer(
-                    model=name, model_uid=model.uid, kind=PointerKind.ALIAS, id=alias, target=None
-                )
-                after = replace(
-                    before,
-                    target=target_of(targets[number]),
-                    previous_number=before.number,
-                    generation=before.generation + 1,
-                    revision=revision,
-                    set_time=unit.now,
-                    actor=call.principal.name,
-                )
-                unit.pointers.put(after)
-                unit.record(Action.ASSIGNED, after)
-                kept.append(after)
-            return AliasesChanged(aliases=tuple(kept), revision=revision)
+            for alias, number in moves.items():
+                present[alias] = self._set(unit, call, model, alias, present[alias], targets[number], revision)
+            after = tuple(pointer for alias in sorted(changes.set) if (pointer := present[alias]))
+            return AliasesChanged(aliases=after, revision=revision)
 
         return self.store.write(work, call)
+
+    @staticmethod
+    def _set(
+        unit: Unit,
+        call: Call[AliasesChanged],
+        model: Model,
+        alias: str,
+        before: Pointer | None,
+        version: Version,
+        revision: int,
+    ) -> Pointer:
+        before = before or Pointer(model=model.name, model_uid=model.uid, kind=PointerKind.ALIAS, id=alias, target=None)
+        after = replace(
+            before,
+            target=target_of(version),
+            previous_number=before.number,
+            generation=before.generation + 1,
+            revision=revision,
+            set_time=unit.now,
+            actor=call.principal.name,
+        )
+        unit.pointers.put(after)
+        unit.record(Action.ASSIGNED, after)
+        return after
 
     @staticmethod
     def _delete(unit: Unit, call: Call[AliasesChanged], before: Pointer | None, revision: int) -> None:
@@ -128,6 +140,10 @@ class UpdateAliases:
                 actor=call.principal.name,
             ),
         )
+
+
+def _number(pointer: Pointer | None) -> int:
+    return pointer.number if pointer else 0
 
 
 def _check(changes: AliasChanges) -> None:
@@ -161,7 +177,7 @@ def _refuse_stage_names(project: Project, changes: AliasChanges) -> None:
 def _require_expected(model: Model, present: Mapping[str, Pointer | None], changes: AliasChanges) -> None:
     for alias, number in changes.expected.items():
         pointer = present[alias]
-        current = pointer.number if pointer else 0
+        current = _number(pointer)
         if current != number:
             raise RegistryError(
                 Reason.ALIAS_MOVED,

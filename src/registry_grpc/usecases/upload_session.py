@@ -7,86 +7,36 @@ session, the hashing inside it keeps the order of the parts.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import contextlib
+from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from registry_grpc.domain.artifacts import Blob, BlobState, UploadPart, UploadState
+from registry_grpc.domain.artifacts import MIB, Blob, BlobState, UploadPart, UploadState
 from registry_grpc.domain.digests import Digest
 from registry_grpc.domain.errors import Reason, RegistryError
 from registry_grpc.ports.artifacts import MissingObjectError
 from registry_grpc.usecases.attach import locked_draft, put_files, require_file_etag, require_room
 from registry_grpc.usecases.part_hash import BrokenHashError, PartHash, check_chunks
 from registry_grpc.usecases.uploads import (
-    CLOSED_STATES,
     drop_stored,
     held_by,
     object_metadata,
-    require_upload,
     upload_closed,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from datetime import timedelta
+    from collections.abc import Iterator, Sequence
 
     from registry_grpc.domain.artifacts import Upload
     from registry_grpc.domain.calls import Call
-    from registry_grpc.domain.names import UploadName
-    from registry_grpc.ports.artifacts import ArtifactStore, RunningDigest
-    from registry_grpc.ports.clock import Ids
-    from registry_grpc.ports.store import Store, Unit
+    from registry_grpc.ports.store import Unit
+    from registry_grpc.usecases.upload_writer import UploadWriter
 
 
-@dataclass(frozen=True, slots=True)
-class UploadWriter:
-    """Opens sessions."""
-
-    store: Store
-    artifacts: ArtifactStore
-    ids: Ids
-    new_digest: Callable[[], RunningDigest]
-    max_files: int
-    draft_retention: timedelta
-    upload_retention: timedelta
-
-    def open(self, name: UploadName) -> Upload | Session:
-        """Take the upload over: a session to write to, or the upload itself when it is COMMITTED.
-
-        Raises: UPLOAD_NOT_FOUND, UPLOAD_CLOSED, STORAGE_UNAVAILABLE.
-        """
-
-        def work(unit: Unit) -> tuple[Upload, Sequence[UploadPart]]:
-            before = require_upload(unit.uploads.lock(name), name)
-            if before.state is UploadState.COMMITTED:
-                return before, ()
-            if before.state in CLOSED_STATES:
-                raise upload_closed(before)
-            after = replace(
-                before,
-                # One that was being completed takes bytes again: its writer may be gone for good.
-                state=UploadState.ACTIVE,
-                epoch=before.epoch + 1,
-                expire_time=unit.now + self.upload_retention,
-            )
-            unit.uploads.update(after)
-            return after, unit.uploads.parts(name)
-
-        upload, parts = self.store.write(work).get()
-        if upload.state is UploadState.COMMITTED:
-            return upload
-        if not upload.store_upload and upload.size_bytes > upload.part_bytes:
-            upload = self._begin(upload)
-        return Session(self, upload, parts)
-
-    def _begin(self, upload: Upload) -> Upload:
-        store_upload = self.artifacts.begin(upload.key, object_metadata(upload))
-
-        def work(unit: Unit) -> Upload:
-            after = replace(held_by(unit, upload), store_upload=store_upload)
-            unit.uploads.update(after)
-            return after
-
-        return self.store.write(work).get()
+SEAL = timedelta(seconds=5)
+"""How long a completion is taken to be alive without a word of it."""
+RESEAL_BYTES = 32 * MIB
 
 
 class Session:
@@ -184,18 +134,28 @@ class Session:
         """
         whole = not self.upload.store_upload
         tail_blocks = self._hash_part(1, 0, tail, checksums) if whole and self.upload.size_bytes else b""
-        self._seal()
-        if self._is_first or whole:
-            self._require(digest, self._hash.hexdigest())
-        self._complete(tail if whole else None)
-        if not self._is_first:
-            self._require(digest, self._read_back())
-        blocks = tail_blocks or b"".join(part.block_digests for part in self._parts)
-        return self._commit(call, digest, blocks)
+        self._seal(SEAL)
+        try:
+            if self._is_first or whole:
+                self._require(digest, self._hash.hexdigest())
+            self._complete(tail if whole else None)
+            if not self._is_first:
+                self._require(digest, self._read_back())
+            blocks = tail_blocks or b"".join(part.block_digests for part in self._parts)
+            return self._commit(call, digest, blocks)
+        except BaseException:
+            if self.upload.state is UploadState.FINALIZING:
+                # Nobody need wait for us. When this fails too, the seal ends by itself.
+                with contextlib.suppress(RegistryError):
+                    self._seal(timedelta(0))
+            raise
 
-    def _seal(self) -> None:
+    def _seal(self, how_long: timedelta) -> None:
+        """Say that the upload is being completed, so that no other writer takes it over meanwhile."""
+
         def work(unit: Unit) -> Upload:
-            after = replace(held_by(unit, self.upload), state=UploadState.FINALIZING)
+            row = held_by(unit, self.upload)
+            after = replace(row, state=UploadState.FINALIZING, sealed_until=unit.now + how_long)
             unit.uploads.update(after)
             return after
 
@@ -226,10 +186,20 @@ class Session:
     def _read_back(self) -> str:
         digest = self._writer.new_digest()
         try:
-            digest.update(self._writer.artifacts.read(self.upload.key, 0, self.upload.size_bytes))
+            digest.update(self._sealing(self._writer.artifacts.read(self.upload.key, 0, self.upload.size_bytes)))
         except MissingObjectError as error:
             raise self._lost() from error
         return digest.hexdigest()
+
+    def _sealing(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        """The chunks; the seal is renewed while they come, so that it outlasts the reading of any size."""
+        since = 0
+        for chunk in chunks:
+            yield chunk
+            since += len(chunk)
+            if since >= RESEAL_BYTES:
+                self._seal(SEAL)
+                since = 0
 
     def _commit(self, call: Call[Upload], digest: Digest, block_digests: bytes) -> Upload:
         blob_uid = self._writer.ids.uuid()
@@ -270,11 +240,7 @@ class Session:
         try:
             self.upload = self._writer.store.write(work, call).get()
         except RegistryError as error:
-            if error.reason in {
-                Reason.VERSION_IMMUTABLE,
-                Reason.ETAG_MISMATCH,
-                Reason.INVALID_FIELD,
-            }:
+            if error.reason in {Reason.VERSION_IMMUTABLE, Reason.ETAG_MISMATCH, Reason.INVALID_FIELD}:
                 self._fail(error.message)
             if error.reason is Reason.UPLOAD_CLOSED:
                 # Cancelled while it was completed: nothing will ever point to the object.

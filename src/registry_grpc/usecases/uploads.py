@@ -1,4 +1,4 @@
-"""Uploads: start, look, cancel. Writing the bytes is in `upload_session.py`."""
+"""Uploads: start, look, cancel. Writing the bytes is in `upload_writer.py` and `upload_session.py`."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from registry_grpc.domain.errors import Reason, RegistryError, Violation
+from registry_grpc.domain.errors import Reason, RegistryError, Violation, invalid_field
 from registry_grpc.domain.events import Action
 from registry_grpc.domain.names import ModelName, VersionName
 from registry_grpc.domain.resources import Version, VersionState
@@ -155,7 +155,7 @@ class UpdateVersion:
             require_etag(before, etag)
             _require_mutable(before, changes)
             metadata = replace(before.metadata, **changes.get("metadata", {}))
-            require_known_parents(unit, name.project, metadata)
+            require_known_parents(unit, name.project, metadata, name)
             others = {key: value for key, value in changes.items() if key != "metadata"}
             revision = unit.advance(str(name))
             after = replace(
@@ -187,15 +187,17 @@ def _require_mutable(version: Version, changes: Mapping[str, Any]) -> None:
         )
 
 
-def require_known_parents(reader: Reader, project: str, metadata: Any) -> None:  # noqa: ANN401 - Metadata or None
-    """Refuse lineage to a version that does not exist in this project.
+def require_known_parents(reader: Reader, project: str, metadata: Any, child: VersionName | None = None) -> None:  # noqa: ANN401 - Metadata or None
+    """Refuse lineage to a version that does not exist in this project, or to the version itself.
 
-    Raises: VERSION_NOT_FOUND.
+    Raises: VERSION_NOT_FOUND, INVALID_FIELD.
     """
     provenance = metadata.provenance if metadata is not None else None
     names = [VersionName.parse(p.version) for p in (provenance.parents if provenance else ()) if p.version]
     if not names:
         return
+    if child in names:
+        raise invalid_field("version.provenance.parents", f"{child} cannot be its own parent")
     found = {version.name for version in reader.versions.find([n for n in names if n.project == project])}
     for name in names:
         if name not in found:

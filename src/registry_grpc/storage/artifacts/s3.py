@@ -8,6 +8,7 @@ The credentials need reading, writing and deleting objects, AbortMultipartUpload
 
 import hashlib
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from urllib.parse import quote, urlsplit
@@ -30,6 +31,7 @@ from registry_grpc.storage.artifacts.faults import (
 from registry_grpc.storage.artifacts.s3_http import Body, connection_pool
 from registry_grpc.storage.artifacts.s3_requests import MAX_URL_TTL, Ask, SignedRequests
 
+_SETTLING_S = (0.1, 0.3, 0.6, 1.0)
 _PART_S = 60.0
 _READ_S = 30.0
 _COMPLETE_S = 300.0
@@ -217,6 +219,13 @@ class S3ArtifactStore:
 
     def _expect(self, key: str, size_bytes: int, fingerprint: str) -> None:
         found = self.head(key)
+        for pause_s in _SETTLING_S:
+            if found is not None:
+                break
+            # An attempt whose caller was killed may still be at work in the store: its upload is gone already, its
+            # object is not there yet.
+            time.sleep(pause_s)
+            found = self.head(key)
         if found is None:
             raise MissingObjectError
         if found.size_bytes != size_bytes or _fingerprint(found.metadata) != fingerprint:

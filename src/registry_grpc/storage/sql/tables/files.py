@@ -69,6 +69,7 @@ upload = Table(
     moment("create_time"),
     moment("expire_time"),
     text("artifact_etag"),
+    moment("sealed_until", nullable=True),
     flag("deduplicated"),
     text("failure"),
     document("artifact", documents.ARTIFACT, nullable=True),

@@ -153,6 +153,7 @@ def upgrade() -> None:
         sa.Column("create_time", sa.BigInteger(), nullable=False),
         sa.Column("expire_time", sa.BigInteger(), nullable=False),
         sa.Column("artifact_etag", sa.Text(), nullable=False),
+        sa.Column("sealed_until", sa.BigInteger(), nullable=True),
         sa.Column("deduplicated", sa.Boolean(), nullable=False),
         sa.Column("failure", sa.Text(), nullable=False),
         sa.Column("artifact", sa.Text(), nullable=True),
