@@ -55,7 +55,7 @@ class Comparison:
         return statistics.median(self.ratios(contender))
 
 
-def compare(  # noqa: PLR0913 - a table row
+def compare(
     name: str,
     unit: str,
     contenders: Mapping[str, Callable[[], Sample]],

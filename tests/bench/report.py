@@ -32,12 +32,12 @@ def write(
     lines = [
         "# Benchmarks",
         "",
-        "Written by `make bench`; do not edit. Everything runs on one machine: server, load client, PostgreSQL and MinIO",
+        "Written by `make bench`; do not edit. One machine runs everything: server, load client, PostgreSQL and MinIO",
         "share its cores. Trust the ratios (median of the ratios of interleaved rounds) before the rates.",
         "",
         "Machine: " + ", ".join(f"{key} {value}" for key, value in machine.items()),
         "",
-        "| what | contender | median | ratio to limit (min–max) | details | goal |",
+        "| what | contender | median | ratio to limit (min to max) | details | goal |",
         "|---|---|---|---|---|---|",
     ]
     for result in results:
@@ -46,7 +46,7 @@ def write(
             shown = (
                 "limit"
                 if contender == result.limit
-                else f"**{result.ratio(contender):.2f}** ({min(ratios):.2f}–{max(ratios):.2f})"
+                else f"**{result.ratio(contender):.2f}** ({min(ratios):.2f} to {max(ratios):.2f})"
             )
             details = ", ".join(
                 f"{key} {result.detail(contender, key):.2f}" for key in result.samples[contender][0].details
