@@ -30,8 +30,8 @@ STALL_TIMEOUT_S = 120.0
 """Without a chunk taken by the transport the stream counts as dead."""
 COMPLETE_TIMEOUT_S = 900.0
 """From the last chunk to the answer: a resumed upload is read back once before it completes."""
-TAKE_OVER_AFTER_S = 60.0
-"""A completion that takes longer has probably died with its server; a new stream takes it over."""
+TAKE_OVER_AFTER_S = 10.0
+"""Then a new stream asks: it gets the outcome of a completion that is alive, and takes over one that died."""
 _POLL_S = 0.2
 
 _State = artifacts_pb2.Upload.State

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from registry_grpc.observability.logs import configure
 from registry_grpc.server.app import Server
 from registry_grpc.server.compose import compose
+from registry_grpc.server.heaps import share_heaps
 from registry_grpc.server.lifecycle import run
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ def serve(settings: Settings) -> None:
 
     Raises: BindError, SchemaError, StoreInUseError, RegistryError when the database is away.
     """
+    share_heaps()
     configure(settings.log_level, settings.log_format)
     run(_serve(settings), uvloop=settings.uvloop)
 
