@@ -133,7 +133,7 @@ def production_model(server: RegistryServer) -> str:
 
 
 def create_versions(server: RegistryServer) -> dict[str, float]:
-    """CreateVersion with event, audit and idempotency record, 8 clients on 8 models would not collide: one model."""
+    """CreateVersion with event, audit entry and idempotency record; eight clients create in one model."""
     api = server.api()
     model = api.models.CreateModel(models_pb2.CreateModelRequest(parent="projects/default", model_id="many"))
     request = {"parent": model.name, "request_id": "{{newUUID}}", "version": {"algorithm": "gbm"}}

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from tests.bench.harness import Comparison
 
+NOTES = "What holds it back"
+"""Heading of the part that people write; it is kept when the rest is written anew."""
 _FACTS = {
     "create_version_per_s": ("CreateVersion, 8 clients, PostgreSQL, calls/s", "≥ 3x MLflow (not measured here)"),
     "create_version_p50_ms": ("CreateVersion p50, ms", ""),
@@ -57,6 +59,8 @@ def write(
             )
     lines += ["", "| what | measured | goal |", "|---|---|---|"]
     lines += [f"| {_FACTS[key][0]} | {value:.2f} | {_FACTS[key][1]} |" for key, value in facts.items()]
-    (directory / "benchmarks.md").write_text("\n".join(lines) + "\n")
+    page = directory / "benchmarks.md"
+    _, heading, notes = page.read_text().partition(f"\n## {NOTES}\n") if page.exists() else ("", "", "")
+    page.write_text("\n".join(lines) + "\n" + heading + notes)
     raw = {"machine": machine, "facts": facts, "comparisons": [asdict(result) for result in results]}
     (directory / "benchmarks.json").write_text(json.dumps(raw, indent=1) + "\n")
