@@ -69,12 +69,12 @@ def test_a_bad_path_is_bad_everywhere(path):
 @pytest.mark.parametrize("paths", MANIFESTS["collisions"])
 def test_paths_that_collide_collide_everywhere(paths):
     with pytest.raises(RegistryError):
-        artifacts.check_collisions(paths[0], paths[1:])
+        artifacts.TakenPaths(paths[1:]).check(paths[0])
     assert client_manifest.collision(paths)
     assert client_manifest.collision(reversed(paths))
 
 
 @pytest.mark.parametrize("paths", MANIFESTS["no_collisions"])
 def test_paths_that_do_not_collide_do_so_nowhere(paths):
-    artifacts.check_collisions(paths[0], paths[1:])
+    artifacts.TakenPaths(paths[1:]).check(paths[0])
     assert client_manifest.collision(paths) == ""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 MIB = 1 << 20
+DEFAULT_MEDIA_TYPE = "application/octet-stream"
 BLOCK_BYTES = 16 * MIB
 """Reads are verified by the BLAKE3 digests of blocks of this size, whatever the part size was."""
 MAX_PARTS = 9_600
@@ -224,11 +225,3 @@ def _above(place: str) -> Iterator[str]:
     """The directories a path lies in."""
     while place := place.rpartition("/")[0]:
         yield place
-
-
-def check_collisions(path: str, others: Iterable[str], field: str = "path") -> None:
-    """Refuse a path that collides with another file of the version on some file system.
-
-    Raises: INVALID_FIELD.
-    """
-    TakenPaths(others).check(path, field)

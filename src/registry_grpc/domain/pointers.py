@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from registry_grpc.domain.digests import etag_of
-from registry_grpc.domain.names import LATEST, ModelName, PointerName, VersionName
+from registry_grpc.domain.names import ModelName, PointerName, VersionName
 
 
 class PointerKind(StrEnum):
@@ -107,14 +107,3 @@ class Assignment:
     justification: str
     request_id: str
     assign_time: datetime
-
-
-def latest_of(model: ModelName, model_uid: str, target: Target | None) -> Pointer:
-    """A `latest` pointer without history, to be stamped by the writer."""
-    return Pointer(
-        model=model,
-        model_uid=model_uid,
-        kind=PointerKind.LATEST,
-        id=LATEST,
-        target=target,
-    )

@@ -193,7 +193,7 @@ class Artifacts(Protocol):
         """How many files the version has, and the sum of their sizes in bytes."""
 
     def colliding(self, version_uid: str, paths: Collection[str]) -> Sequence[str]:
-        """Paths of files that may collide with one of `paths` on some file system; `check_collisions` judges them.
+        """Paths of files that may collide with one of `paths` on some file system; `TakenPaths` judges them.
 
         All files whose `domain.artifacts.folded` path equals, is an ancestor directory of, or lies below the folded
         form of one of `paths`, whatever the case or Unicode form. Must use an index (a column with the folded path).

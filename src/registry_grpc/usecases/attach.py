@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from registry_grpc.domain.artifacts import Artifact, TakenPaths, check_path
+from registry_grpc.domain.artifacts import DEFAULT_MEDIA_TYPE, Artifact, TakenPaths, check_path
 from registry_grpc.domain.digests import artifact_id
 from registry_grpc.domain.errors import Reason, RegistryError
 from registry_grpc.domain.events import Action
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from registry_grpc.domain.names import ProjectName, VersionName
     from registry_grpc.domain.resources import Version
     from registry_grpc.ports.store import Reader, Store, Unit
-
-DEFAULT_MEDIA_TYPE = "application/octet-stream"
 
 
 @dataclass(frozen=True, slots=True)

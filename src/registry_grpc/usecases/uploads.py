@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from registry_grpc.domain.artifacts import Upload, UploadState, check_path, part_bytes_for
+from registry_grpc.domain.artifacts import DEFAULT_MEDIA_TYPE, Upload, UploadState, check_path, part_bytes_for
 from registry_grpc.domain.digests import Digest
 from registry_grpc.domain.errors import Reason, RegistryError
 from registry_grpc.domain.names import UploadName
 from registry_grpc.usecases.attach import (
-    DEFAULT_MEDIA_TYPE,
     locked_draft,
     put_files,
     require_file_etag,

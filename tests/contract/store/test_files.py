@@ -3,7 +3,7 @@ from datetime import timedelta
 
 import pytest
 
-from registry_grpc.domain.artifacts import BlobState, UploadPart, UploadState, check_collisions
+from registry_grpc.domain.artifacts import BlobState, TakenPaths, UploadPart, UploadState
 from registry_grpc.domain.digests import Digest
 from registry_grpc.domain.errors import RegistryError
 from registry_grpc.domain.identity import Token
@@ -84,7 +84,7 @@ def test_files_that_may_collide_are_found_whatever_case_or_form(store, draft, pa
     assert set(found) == expected
     if expected:
         with pytest.raises(RegistryError):
-            check_collisions(path, found)
+            TakenPaths(found).check(path)
 
 
 def test_collisions_of_many_paths_are_found_at_once(store, draft):

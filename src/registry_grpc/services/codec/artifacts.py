@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from registry_grpc.domain.artifacts import MIB, UploadState, check_path
+from registry_grpc.domain.artifacts import DEFAULT_MEDIA_TYPE, MIB, UploadState, check_path
 from registry_grpc.domain.digests import Digest, is_sha256
 from registry_grpc.domain.errors import invalid_field
 from registry_grpc.services.codec.enums import UPLOAD_STATE
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from registry_grpc.domain.artifacts import Artifact, Upload
 
 MAX_CHUNK_BYTES = 2 * MIB
-DEFAULT_MEDIA_TYPE = "application/octet-stream"
 
 
 def digest_to_wire(digest: Digest) -> common_pb2.Digest:
