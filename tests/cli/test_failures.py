@@ -85,7 +85,8 @@ def test_an_interrupted_push_says_how_to_go_on_and_does(server, tmp_path):
         for number in range(400):
             stream.write(number.to_bytes(4, "big") + block[4:])
     environment = os.environ | {"MREG_ENDPOINT": server.endpoint, "MREG_DATA_DIR": str(server.data_dir)}
-    command = [MREG, "push", path, "interrupted"]
+    # Whoever runs the tests in the background may have SIGINT ignored, and children inherit that.
+    command = ["env", "--default-signal=INT", MREG, "push", path, "interrupted"]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     _wait_for_upload(server)
     process.send_signal(signal.SIGINT)
