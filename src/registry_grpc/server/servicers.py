@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from registry_grpc import __version__
 from registry_grpc.domain.artifacts import BLOCK_BYTES, MAX_ARTIFACT_BYTES, MIB
 from registry_grpc.observability.observers import TransferCounts
+from registry_grpc.server.interceptors.calls import MAX_UNARY_S
 from registry_grpc.services.artifacts import ArtifactServicer, ArtifactVerbs
 from registry_grpc.services.codec.artifacts import MAX_CHUNK_BYTES
 from registry_grpc.services.downloads import Downloads
+from registry_grpc.services.field_rules import MAX_ANNOTATIONS, MAX_BATCH, MAX_TAGS
 from registry_grpc.services.models import ModelServicer, ModelVerbs
 from registry_grpc.services.pages import Pages
 from registry_grpc.services.paging import MAX_PAGE_SIZE, PageTokens
@@ -47,13 +49,9 @@ if TYPE_CHECKING:
     from registry_grpc.services.stages import StageObserver
 
 MAX_FILES = 10_000
-MAX_TAGS = 64
-MAX_ANNOTATIONS = 64
-MAX_BATCH = 100
 FIND_LEASE = timedelta(hours=2)
 """Bytes a caller was told are here are kept for so long; an hour of it is promised."""
 REQUEST_ID_RETENTION = timedelta(hours=24)
-MAX_UNARY_DEADLINE = timedelta(seconds=60)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,7 +212,7 @@ def _facts(core: Core) -> ServerFacts:
         (limits.draft_retention, core.draft_retention),
         (limits.request_id_retention, REQUEST_ID_RETENTION),
         (limits.undelete_window, core.undelete_window),
-        (limits.max_unary_deadline, MAX_UNARY_DEADLINE),
+        (limits.max_unary_deadline, timedelta(seconds=MAX_UNARY_S)),
     ):
         field.FromTimedelta(time)
     features = ["artifacts.sign_url"] if core.can_sign else []

@@ -13,7 +13,11 @@ from typing import TYPE_CHECKING, Protocol
 from registry_grpc.domain.errors import Reason, RegistryError, invalid_field
 from registry_grpc.domain.names import ModelName
 from registry_grpc.services.codec.artifacts import artifact_to_wire
-from registry_grpc.services.codec.pointers import pointer_to_resolve_response, target_to_resolve_response
+from registry_grpc.services.codec.pointers import (
+    pointer_to_resolve_response,
+    target_to_resolve_response,
+    unchanged_resolve_response,
+)
 from registry_grpc.services.codec.times import time_from_wire
 from registry_grpc.services.context import call_context
 from registry_grpc.services.edge import MAX_WAIT_S, WAIT_SHARE
@@ -159,7 +163,7 @@ def _unless_unchanged(request: stages_pb2.ResolveRequest, entry: Entry[bytes], r
 
 
 def _unchanged(revision: int) -> bytes:
-    return stages_pb2.ResolveResponse(unchanged=True, pointer_revision=revision).SerializeToString()
+    return unchanged_resolve_response(revision).SerializeToString()
 
 
 def _selector(request: stages_pb2.ResolveRequest) -> Selector:

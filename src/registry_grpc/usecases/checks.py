@@ -8,7 +8,7 @@ from registry_grpc.domain.errors import Reason, RegistryError, invalid_field
 from registry_grpc.domain.resources import VersionState
 
 if TYPE_CHECKING:
-    from registry_grpc.domain.names import ModelName, VersionName
+    from registry_grpc.domain.names import ModelName
     from registry_grpc.domain.resources import Model, Project, Version
     from registry_grpc.ports.store import Reader, Unit
 
@@ -63,15 +63,6 @@ def require_live_version(version: Version) -> Version:
             resource=version.name,
         )
     return version
-
-
-def live_version(reader: Reader, name: VersionName) -> Version:
-    """The version, when neither it nor its model is deleted.
-
-    Raises: VERSION_NOT_FOUND, MODEL_NOT_FOUND.
-    """
-    live_model(reader, name.parent)
-    return require_live_version(reader.versions.get(name))
 
 
 def require_draft(version: Version) -> None:
