@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +33,8 @@ class RegistryServer:
 
     data_dir: Path
     settings: Mapping[str, str] = field(default_factory=dict)
+    failpoints: str = ""
+    """Armed from the next start on; see `registry_grpc.failpoints`."""
     process: subprocess.Popen[str] | None = None
     port: int = 0
     metrics_port: int = 0
@@ -48,6 +51,12 @@ class RegistryServer:
     def log(self) -> str:
         return (self.data_dir / "server.log").read_text()
 
+    @property
+    def fired(self) -> Counter[str]:
+        """How often each failpoint fired, over all starts."""
+        log = self.data_dir / "failpoints.log"
+        return Counter(log.read_text().split()) if log.exists() else Counter()
+
     def start(self) -> "RegistryServer":
         """Start, or start again on the same port, and wait until it takes calls."""
         self.data_dir.mkdir(exist_ok=True, mode=0o700)
@@ -58,6 +67,8 @@ class RegistryServer:
             "log_format": "json",
             **self.settings,
         }
+        if self.failpoints:
+            given |= {"test_failpoints": self.failpoints, "test_failpoints_log": str(self.data_dir / "failpoints.log")}
         clean = {name: value for name, value in os.environ.items() if not name.startswith("MREG_")}
         with (self.data_dir / "server.log").open("a") as log:
             self.process = subprocess.Popen(
@@ -156,10 +167,10 @@ class WithToken(
 
 
 @contextlib.contextmanager
-def running(settings: Mapping[str, str] | None = None) -> Iterator[RegistryServer]:
+def running(settings: Mapping[str, str] | None = None, failpoints: str = "") -> Iterator[RegistryServer]:
     """A server on SQLite and a directory, or whatever the settings say; killed afterwards."""
     with tempfile.TemporaryDirectory(prefix="registry-") as directory:
-        server = RegistryServer(Path(directory) / "data", settings or {})
+        server = RegistryServer(Path(directory) / "data", settings or {}, failpoints)
         try:
             yield server.start()
         finally:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from typing import TYPE_CHECKING
 
+from registry_grpc import failpoints
 from registry_grpc.observability.logs import configure
 from registry_grpc.server.app import Server
 from registry_grpc.server.compose import compose
@@ -15,6 +17,8 @@ from registry_grpc.server.lifecycle import run
 if TYPE_CHECKING:
     from registry_grpc.server.settings import Settings
 
+_LOG = logging.getLogger("registry_grpc.server")
+
 
 def serve(settings: Settings) -> None:
     """Serve until a signal to stop. Prints one line of JSON with the ports when it takes calls.
@@ -23,6 +27,8 @@ def serve(settings: Settings) -> None:
     """
     share_heaps()
     configure(settings.log_level, settings.log_format)
+    if failpoints.armed:
+        _LOG.warning("failpoints are armed: this server will fail on purpose")
     run(_serve(settings), uvloop=settings.uvloop)
 
 

@@ -1,0 +1,139 @@
+"""The promises, each in the parts that must be proven. `docs/promises.md` is made from this and from the tests.
+
+A test says what it proves: `@pytest.mark.promise("P03", "cancelled")`. A promise is proven when every part has a test.
+Source: `../shared/research/reliability-security.md` §2 with `../shared/design/promises.md`.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What is promised, and part → what a proof of it does."""
+
+    text: str
+    parts: dict[str, str]
+
+
+PROMISES = {
+    "P01": Promise(
+        "An acknowledged write survives SIGKILL of any replica and of the database.",
+        {
+            "failpoints": "SIGKILL at every failpoint of the write transaction, on both engines",
+            "database killed": "PostgreSQL is killed while clients write",
+            "settings": "SQLite syncs every commit: the pragma, and the fsyncs counted",
+        },
+    ),
+    "P02": Promise(
+        "A version is READY only when all its bytes are stored and hash to its digests.",
+        {
+            "steps": "SIGKILL before and after each upload step, then every READY byte is hashed again",
+            "two finalizers": "finalize from two replicas at once",
+        },
+    ),
+    "P03": Promise(
+        "A failed, cancelled or cut upload never becomes a file; the end of a stream alone completes nothing.",
+        {
+            "cancel": "the client cancels",
+            "deadline": "the deadline passes",
+            "kill": "the client is killed",
+            "close": "the stream ends without finish_write",
+            "short": "fewer bytes than declared",
+            "long": "more bytes than declared",
+            "oversize chunk": "a chunk over the limit",
+            "superseded": "an older writer goes on",
+        },
+    ),
+    "P04": Promise(
+        "Retrying a mutation with its request_id applies it once and gives the first answer; another body is refused.",
+        {
+            "dropped replies": "the reply of every mutation is dropped, then the call repeated",
+            "unknown commit": "the connection to PostgreSQL dies during COMMIT",
+            "other body": "the id with another body",
+        },
+    ),
+    "P05": Promise(
+        "Writes are strictly serializable in revision order; Resolve reads the caller's own writes with min_revision, "
+        "otherwise at most max_staleness old.",
+        {
+            "history": "histories of concurrent clients under faults, checked against the event log",
+            "replicas": "min_revision across replicas",
+            "as of": "as_of right after rollbacks",
+        },
+    ),
+    "P06": Promise(
+        "Watch is ordered, unique, complete, atomic per transaction, resumable; a gap is announced, never silent.",
+        {"feed": "validators against the event table under cuts, kills and retention"},
+    ),
+    "P07": Promise(
+        "A stage or alias has one holder at a time; a stale etag never wins.",
+        {
+            "racing movers": "32 movers, one success per etag",
+            "reader": "a reader never sees none or two",
+        },
+    ),
+    "P08": Promise(
+        "Nothing referenced is ever deleted by the collector.",
+        {"machine": "a state machine of upload, dedupe, delete, restore, collect and clock jumps"},
+    ),
+    "P09": Promise(
+        "Nothing unreferenced lives longer than the grace and two sweeps.",
+        {"audit": "objects are counted after chaos"},
+    ),
+    "P10": Promise(
+        "No RPC without a permission; no request acts outside its project.",
+        {"matrix": "every role by every RPC, own and foreign project"},
+    ),
+    "P11": Promise(
+        "The author cannot approve his own request; an approval binds to digest and policy revision.",
+        {"machine": "a state machine over approve, modify and withdraw"},
+    ),
+    "P12": Promise(
+        "The audit trail cannot be changed, cut or reordered unnoticed by an offline check.",
+        {"tampering": "each row and column changed, the tail dropped, rows swapped"},
+    ),
+    "P13": Promise(
+        "No secret, DSN, path or stack trace is in any status, log line or audit entry.",
+        {"canaries": "canary strings in every secret; every output of a run with faults is scanned"},
+    ),
+    "P14": Promise(
+        "Every hostile input gets its status, costs little, and the server keeps serving.",
+        {
+            "messages": "the inputs of the message layer",
+            "frames": "the inputs of the transport, from raw HTTP/2 frames",
+            "uploads": "the inputs of the upload stream",
+            "polite client": "a polite client is served meanwhile",
+        },
+    ),
+    "P15": Promise(
+        "Memory is bounded under slow and half-sent streams.",
+        {
+            "slow uploads": "200 slow uploads",
+            "half-sent": "10,000 half-sent streams",
+        },
+    ),
+    "P16": Promise(
+        "SIGTERM loses no acknowledged work and shows no error to clients with default retries.",
+        {"rolling restart": "three replicas restarted in turn under load"},
+    ),
+    "P17": Promise(
+        "Versions N and N+1 serve together; a failed migration leaves the old one serving.",
+        {"both": "N's tests against N+1's schema", "killed": "the migration killed at each step"},
+    ),
+    "P18": Promise(
+        "A backup taken live restores to a consistent state.",
+        {"restore": "backup under load, restore elsewhere, deep check"},
+    ),
+    "P19": Promise(
+        "Tokens, keys and certificates rotate without restart; a revoked token stops within 30 s.",
+        {"rotation": "rotated under load"},
+    ),
+    "P20": Promise(
+        "Bit rot is found: a flipped byte is DATA_LOSS on read and reported by the scrubber, never served as good.",
+        {
+            "local": "a byte flipped in the directory",
+            "s3": "a byte flipped in MinIO",
+            "scrubber": "the scrubber reports it",
+        },
+    ),
+}
