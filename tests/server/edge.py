@@ -116,6 +116,7 @@ async def edge(
     read: Any = None,
     talk: Any = None,
     probes: Any = None,
+    shortcuts: Any = None,
     **settings: Any,
 ) -> AsyncIterator[Edge]:
     tokens = {TEXT.id: token()}
@@ -130,7 +131,7 @@ async def edge(
         ]
         if talk is not None:
             adders.append(lambda server: reflection_pb2_grpc.add_ServerReflectionServicer_to_server(Bidi(talk), server))
-        return Composition(servicers=adders, token_lookup=lookup, probes=probes or {})
+        return Composition(servicers=adders, token_lookup=lookup, probes=probes or {}, shortcuts=shortcuts or {})
 
     values = {
         "data_dir": directory,

@@ -11,7 +11,7 @@ import structlog
 from prometheus_client import CollectorRegistry, generate_latest
 
 from registry_grpc.observability import logs
-from registry_grpc.observability.access_log import AccessLog, Line
+from registry_grpc.observability.access_log import AccessLog, Who
 from registry_grpc.observability.http import MetricsServer
 from registry_grpc.observability.metrics import Metrics, size_class
 from registry_grpc.observability.rpc_metrics import CODE_NAMES, SECONDS_BUCKETS
@@ -92,7 +92,7 @@ def test_metrics_and_liveness_have_a_port_of_their_own(metrics):
 
 
 EVIL = 'a"\n{"event":"forged"}\x1b[2J'
-LINE = Line(0.25, "S.M", "OK", EVIL, EVIL, 0.0123, EVIL)
+LINE = (0.25, Who("S.M", "OK", EVIL), EVIL, 0.0123, EVIL)
 
 
 def test_no_name_can_forge_a_line():

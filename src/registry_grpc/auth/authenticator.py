@@ -35,10 +35,12 @@ _METRIC_OF = {
 }
 
 
-class _Entry(NamedTuple):
+class Proof(NamedTuple):
+    """A caller who was proven."""
+
     principal: Principal
     until: float
-    """When it must be proven again."""
+    """When it must be proven again, on the authenticator's clock, which is `time.monotonic`."""
     outlives: float
     """When it is worth nothing any more, also while the database is away."""
 
@@ -66,10 +68,10 @@ class Authenticator:
         self._lookup = lookup
         self._metrics = metrics
         self._clock = clock
-        self._cache: OrderedDict[bytes, _Entry] = OrderedDict()
+        self._cache: OrderedDict[bytes, Proof] = OrderedDict()
 
-    def cached(self, values: list[str]) -> Principal | None:
-        """The principal, when the token was proven less than `CACHE_TTL_S` ago: no await, no hop."""
+    def cached(self, values: list[str]) -> Proof | None:
+        """The proof, when the token was proven less than `CACHE_TTL_S` ago: no await, no hop."""
         if len(values) != 1:
             return None
         key = _key(values[0])
@@ -79,7 +81,7 @@ class Authenticator:
         if entry.until < self._clock():
             return None
         self._cache.move_to_end(key)
-        return entry.principal
+        return entry
 
     async def authenticate(self, values: list[str]) -> Principal:
         """The principal behind these values of the `authorization` header.
@@ -113,7 +115,7 @@ class Authenticator:
         principal = Principal(token.principal, token.id)
         left_s = float("inf") if token.expire_time is None else (token.expire_time - now).total_seconds()
         clock = self._clock()
-        self._remember(header, _Entry(principal, clock + min(CACHE_TTL_S, left_s), clock + min(OUTAGE_S, left_s)))
+        self._remember(header, Proof(principal, clock + min(CACHE_TTL_S, left_s), clock + min(OUTAGE_S, left_s)))
         return principal
 
     def _known_before(self, header: str, error: RegistryError) -> Principal:
@@ -126,7 +128,7 @@ class Authenticator:
         self._remember(header, entry._replace(until=min(now + OUTAGE_RECHECK_S, entry.outlives)))
         return entry.principal
 
-    def _remember(self, header: str, entry: _Entry) -> None:
+    def _remember(self, header: str, entry: Proof) -> None:
         self._cache[_key(header)] = entry
         while len(self._cache) > CACHE_ENTRIES:
             self._cache.popitem(last=False)

@@ -11,17 +11,18 @@ from json.encoder import encode_basestring_ascii as quoted
 from typing import NamedTuple, TextIO
 
 
-class Line(NamedTuple):
-    """What is said of one call."""
+class Who(NamedTuple):
+    """What many calls have in common; whoever repeats a call keeps this, and it is formatted once."""
 
-    time: float
-    """End of the call, seconds since the epoch."""
     method: str
     code: str
     principal: str
-    request_id: str
-    seconds: float
-    reason: str = ""
+
+
+Line = tuple[float, Who, str, float, str]
+"""End of the call in seconds since the epoch, who, its request id, its seconds, and the reason or nothing. Unnamed: it
+is made for every call."""
+_MAX_WHOS = 4096
 
 
 class AccessLog:
@@ -30,11 +31,16 @@ class AccessLog:
     def __init__(self, stream: TextIO, *, json: bool) -> None:
         self._stream = stream
         self._format = _json_line if json else _console_line
+        self._who = _json_who if json else _console_who
+        self._whos: dict[Who, str] = {}
 
     def write(self, lines: Iterable[Line]) -> None:
         """Add lines. A stream that is gone loses them, not the calls."""
-        form = self._format
-        text = "".join(form(line, _stamp(line.time)) for line in lines)
+        form, whos = self._format, self._whos
+        text = "".join(
+            form(_stamp(at), whos.get(who) or self._remember(who), request_id, seconds, reason)
+            for at, who, request_id, seconds, reason in lines
+        )
         if not text:
             return
         try:
@@ -42,6 +48,12 @@ class AccessLog:
             self._stream.flush()
         except (OSError, ValueError):
             return
+
+    def _remember(self, who: Who) -> str:
+        if len(self._whos) >= _MAX_WHOS:
+            self._whos.clear()
+        self._whos[who] = text = self._who(who)
+        return text
 
 
 def _cached_second() -> Callable[[float], str]:
@@ -61,17 +73,22 @@ def _cached_second() -> Callable[[float], str]:
 _stamp = _cached_second()
 
 
-def _json_line(line: Line, stamp: str) -> str:
-    tail = f',"reason":{quoted(line.reason)}' if line.reason else ""
+def _json_who(who: Who) -> str:
+    return f'"method":{quoted(who.method)},"code":"{who.code}","principal":{quoted(who.principal)}'
+
+
+def _json_line(stamp: str, who: str, request_id: str, seconds: float, reason: str) -> str:
+    tail = f',"reason":{quoted(reason)}' if reason else ""
     return (
-        f'{{"timestamp":"{stamp}","level":"info","event":"call","method":{quoted(line.method)},'
-        f'"code":"{line.code}","principal":{quoted(line.principal)},'
-        f'"request_id":{quoted(line.request_id)},"ms":{line.seconds * 1000:.3f}{tail}}}\n'
+        f'{{"timestamp":"{stamp}","level":"info","event":"call",{who},'
+        f'"request_id":{quoted(request_id)},"ms":{seconds * 1000:.3f}{tail}}}\n'
     )
 
 
-def _console_line(line: Line, stamp: str) -> str:
-    reason = f" {quoted(line.reason)[1:-1]}" if line.reason else ""
-    what = f"{quoted(line.method)[1:-1]} {line.code}{reason}"
-    who = f"{quoted(line.principal)[1:-1]} {quoted(line.request_id)[1:-1]}"
-    return f"{stamp} {what} {line.seconds * 1000:.1f} ms  {who}\n"
+def _console_who(who: Who) -> str:
+    return f"{quoted(who.method)[1:-1]} {who.code} {quoted(who.principal)[1:-1]}"
+
+
+def _console_line(stamp: str, who: str, request_id: str, seconds: float, reason: str) -> str:
+    tail = f" {quoted(reason)[1:-1]}" if reason else ""
+    return f"{stamp} {who} {seconds * 1000:.1f} ms{tail}  {quoted(request_id)[1:-1]}\n"

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from registry_grpc.observability.access_log import AccessLog, Line
+from registry_grpc.observability.access_log import AccessLog, Line, Who
 from registry_grpc.observability.rpc_metrics import RpcMetrics
 
 FLUSH_AFTER_S = 0.05
@@ -23,17 +23,9 @@ class Recorder:
         self._lines: list[Line] = []
         self._timer: asyncio.TimerHandle | None = None
 
-    def log(  # one argument for each column
-        self,
-        method: str,
-        code: str,
-        principal: str,
-        request_id: str,
-        seconds: float,
-        reason: str,
-    ) -> None:
+    def log(self, who: Who, request_id: str, seconds: float, reason: str = "") -> None:
         """Add the line of a call."""
-        self._lines.append(Line(self._clock(), method, code, principal, request_id, seconds, reason))
+        self._lines.append((self._clock(), who, request_id, seconds, reason))
         if len(self._lines) >= FLUSH_AT_LINES:
             self.flush()
 

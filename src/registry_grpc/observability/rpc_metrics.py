@@ -26,6 +26,7 @@ TYPES = {
     (False, True): "server_stream",
     (True, True): "bidi_stream",
 }
+_OK = grpc.StatusCode.OK
 CODE_NAMES = {
     code: "OK" if code is grpc.StatusCode.OK else code.name.title().replace("_", "") for code in grpc.StatusCode
 }
@@ -58,6 +59,13 @@ class Meter:
         self.in_flight = 0
         """Not reset: calls of this method that are open."""
         self.ended: list[tuple[grpc.StatusCode, float]] = []
+
+    def answered(self, seconds: float) -> None:
+        """A unary call that began and ended well."""
+        self.started += 1
+        self.received += 1
+        self.sent += 1
+        self.ended.append((_OK, seconds))
 
     def settle(self) -> None:
         """Move the counts to Prometheus."""

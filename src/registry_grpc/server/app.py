@@ -125,7 +125,7 @@ class Server:
         self._recorder.flush()
 
     def _registrar(self) -> Registrar:
-        registrar = Registrar(self._desk, self.metrics.rpc)
+        registrar = Registrar(self._desk, self.metrics.rpc, self._composition.shortcuts)
         for add in self._composition.servicers:
             add(registrar)
         services = registrar.services

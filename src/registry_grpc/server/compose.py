@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 MAX_AGE = timedelta(hours=1)
 """How long a caller may go on with an answer of Resolve when the registry is away."""
 UNDELETE_WINDOW = timedelta(days=30)
+RESOLVE = "/registry_grpc.v1.StageService/Resolve"
 PROBE_THREADS = 2
 SWEEP_S = 60.0
 GAUGES_S = 30.0
@@ -58,12 +59,13 @@ async def compose(foundation: Foundation) -> Composition:
     )
     store.observer = feed
     edge = Edge(control, feed, store)
+    resolver = Resolver(edge, projection, Resolve(store), MAX_AGE, ResolveCounts(metrics))
     core = Core(
         edge=edge,
         transfer=transfer,
         artifacts=artifacts,
         ids=RandomIds(),
-        resolver=Resolver(edge, projection, Resolve(store), MAX_AGE, ResolveCounts(metrics)),
+        resolver=resolver,
         stage_observer=StageCounts(metrics),
         metrics=metrics,
         draft_retention=timedelta(seconds=settings.draft_retention_s),
@@ -103,6 +105,7 @@ async def compose(foundation: Foundation) -> Composition:
             "artifacts": lambda: probing.run(artifacts.ping),
             "feed": feed_is_fresh,
         },
+        shortcuts={RESOLVE: resolver.shortcut},
         on_start=[begin],
         on_drain=[uploads.drain],
         on_stop=[end],

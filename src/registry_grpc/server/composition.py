@@ -9,6 +9,7 @@ from typing import Any
 from registry_grpc.auth.authenticator import Lookup
 from registry_grpc.observability.health import Probe
 from registry_grpc.observability.metrics import Metrics
+from registry_grpc.server.interceptors.shortcuts import Shortcut
 from registry_grpc.server.pools import Pool
 from registry_grpc.server.settings import Settings
 
@@ -37,6 +38,8 @@ class Composition:
     token_lookup: Lookup
     probes: Mapping[str, Probe] = field(default_factory=dict)
     """Readiness; liveness depends on none of them."""
+    shortcuts: Mapping[str, Shortcut] = field(default_factory=dict)
+    """For methods that are repeated word for word, by full path."""
     on_start: Sequence[Hook] = ()
     """Before the first call is taken: fill the projection, start the followers."""
     on_drain: Sequence[Hook] = ()

@@ -7,6 +7,7 @@ ends in undefined behaviour; a method that is not in the table is UNIMPLEMENTED,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import grpc
@@ -17,13 +18,18 @@ from registry_grpc.observability.rpc_metrics import RpcMetrics
 from registry_grpc.server.interceptors.calls import Desk
 from registry_grpc.server.interceptors.methods import Handler, Method
 from registry_grpc.server.interceptors.shapes import wrapped
+from registry_grpc.server.interceptors.shortcuts import Shortcut
 
 
 class Registrar:
     """Pass it to `add_…Servicer_to_server` instead of a server, then `install` it on as many servers as there are."""
 
-    def __init__(self, desk: Desk, metrics: RpcMetrics) -> None:
+    def __init__(
+        self, desk: Desk, metrics: RpcMetrics, shortcuts: Mapping[str, Shortcut] = MappingProxyType({})
+    ) -> None:
+        """`shortcuts` by full path of their method."""
         self._desk = desk
+        self._shortcuts = shortcuts
         self._metrics = metrics
         self._wrappers: dict[str, Handler] = {}
 
@@ -40,7 +46,7 @@ class Registrar:
         paths = {f"/{service_name}/{name}": each for name, each in method_handlers.items()}
         check_table(paths)
         for path, handler in paths.items():
-            self._wrappers[path] = wrapped(self._desk, Method(path, handler, self._metrics))
+            self._wrappers[path] = wrapped(self._desk, Method(path, handler, self._metrics), self._shortcuts.get(path))
 
     def add_generic_rpc_handlers(self, generic_rpc_handlers: Sequence[Any]) -> None:
         """What generated code calls too; the handlers come once more by `add_registered_method_handlers`."""
