@@ -42,7 +42,7 @@ gen: .venv/.stamp ## Generate src/registry_grpc/v1 from proto/, and the generate
 lock: .venv/.stamp ## Pin dependencies by hash after a change in pyproject.toml (UPGRADE=--all or names)
 	scripts/lock $(UPGRADE)
 
-bench: .venv/.stamp services ## Measure and write docs/benchmarks.md (WHAT="resolve create transfer")
+bench: .venv/.stamp services ## Measure and write docs/benchmarks.md (WHAT="resolve create push transfer peers corpus")
 	$(BIN)/python -m tests.bench $(WHAT)
 
 services: ## Start this clone's PostgreSQL and MinIO (scripts/services stop ends them)

@@ -16,6 +16,7 @@ from _services.engine import EngineError
 _GO_MODULES = {
     "ghz": "github.com/bojand/ghz/cmd/ghz@v0.120.0",
     "grpcurl": "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4",
+    "hey": "github.com/rakyll/hey@v0.1.5",
     "minio": "github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c",
     "promtool": "github.com/prometheus/prometheus/cmd/promtool@v0.315.0",
 }

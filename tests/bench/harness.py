@@ -91,8 +91,13 @@ def rss_mib(pid: int) -> float:
     raise ProcessLookupError(pid)
 
 
-def ghz(endpoint: str, call: str, request: object, *, seconds: float, concurrency: int, token: str = "") -> Sample:
-    """Load one unary method with ghz; fails when any call fails. Calls per second and latencies in ms."""
+def ghz(
+    endpoint: str, call: str, request: object, *, concurrency: int, seconds: float = 0, calls: int = 0, token: str = ""
+) -> Sample:
+    """Load one unary method with ghz for `seconds` or with `calls`; fails when any call fails.
+
+    Calls per second and latencies in ms.
+    """
     tool = subprocess.run([ROOT / "scripts/tool", "ghz"], capture_output=True, text=True, check=True).stdout.strip()
     command = [
         tool,
@@ -103,8 +108,7 @@ def ghz(endpoint: str, call: str, request: object, *, seconds: float, concurrenc
         f"--metadata={json.dumps({'authorization': 'Bearer ' + token})}",
         f"--concurrency={concurrency}",
         f"--connections={min(concurrency, 8)}",
-        f"--duration={seconds}s",
-        "--duration-stop=wait",
+        *([f"--total={calls}"] if calls else [f"--duration={seconds}s", "--duration-stop=wait"]),
         "--format=json",
         endpoint,
     ]
