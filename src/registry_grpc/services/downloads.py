@@ -6,11 +6,10 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-import google_crc32c
-
 from registry_grpc.domain.errors import Reason, RegistryError
 from registry_grpc.domain.names import ArtifactName
 from registry_grpc.services.codec.artifacts import artifact_to_wire
+from registry_grpc.services.codec.chunks import chunk_message
 from registry_grpc.v1 import artifacts_pb2
 
 if TYPE_CHECKING:
@@ -72,20 +71,18 @@ class _Messages:
 
     def __init__(self, blocks: Iterator[list[bytes]], first: artifacts_pb2.ReadArtifactResponse) -> None:
         self._blocks = blocks
-        self._message = first
+        self._head = first.SerializeToString()
+        self._offset = first.offset
 
     def next_block(self) -> list[bytes]:
         """The messages of the next block; none at the end."""
         return [self._serialized(content) for content in next(self._blocks, ())]
 
     def _serialized(self, content: bytes) -> bytes:
-        message = self._message
-        # Filled in place: a chunk made apart would be copied once more.
-        message.chunk.content = content
-        message.chunk.crc32c = google_crc32c.value(content)
-        data = message.SerializeToString()
-        self._message = artifacts_pb2.ReadArtifactResponse(offset=message.offset + len(content))
-        return data
+        head = self._head or artifacts_pb2.ReadArtifactResponse(offset=self._offset).SerializeToString()
+        self._head = b""
+        self._offset += len(content)
+        return chunk_message(head, artifacts_pb2.ReadArtifactResponse.CHUNK_FIELD_NUMBER, content)
 
     def close(self) -> None:
         """Drop what is left."""
