@@ -8,7 +8,7 @@ STORE ?= embedded
 WORKERS ?= 2
 PYTEST_ARGS ?=
 
-.PHONY: help demo test check lint types gen lock bench services clients chart venv format clean
+.PHONY: help demo test check lint types gen lock bench soak seeded services clients chart venv format clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":[^#]*## "} /^[a-z][a-zA-Z_-]*:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,12 @@ lock: .venv/.stamp ## Pin dependencies by hash after a change in pyproject.toml 
 
 bench: .venv/.stamp services ## Measure and write docs/benchmarks.md (WHAT="resolve create push transfer peers corpus")
 	$(BIN)/python -m tests.bench $(WHAT)
+
+soak: .venv/.stamp ## An hour of faults under load; writes docs/soak.md (MREG_SOAK_MINUTES=60)
+	$(BIN)/python -m tests.soak
+
+seeded: .venv/.stamp services ## Put known bugs into a copy and see the proofs notice; writes docs/seeded-bugs.md
+	$(BIN)/python -m tests.promises.seeded
 
 services: ## Start this clone's PostgreSQL and MinIO (scripts/services stop ends them)
 	@scripts/services start

@@ -21,9 +21,9 @@ _GO_MODULES = {
     "promtool": "github.com/prometheus/prometheus/cmd/promtool@v0.315.0",
 }
 # Unpacking one Debian package takes a second where building from source takes many minutes.
-_DEBIAN_PACKAGES = {"promtool": "prometheus"}
+_DEBIAN_PACKAGES = {"promtool": "prometheus", "strace": "strace"}
 
-NAMES = tuple(_GO_MODULES)
+NAMES = tuple(sorted({*_GO_MODULES, *_DEBIAN_PACKAGES}))
 
 
 def find(name: str) -> Path:
@@ -60,7 +60,9 @@ def postgres_bin() -> Path:
 
 def _make(name: str, target: Path) -> None:
     """Put tool `name` at `target` by the first way that works."""
-    ways: list[Callable[[Path], None]] = [lambda scratch: _go_install(_GO_MODULES[name], scratch)]
+    ways: list[Callable[[Path], None]] = []
+    if name in _GO_MODULES:
+        ways.append(lambda scratch: _go_install(_GO_MODULES[name], scratch))
     if name in _DEBIAN_PACKAGES and shutil.which("apt-get"):
         ways.insert(0, lambda scratch: _unpack_debian(_DEBIAN_PACKAGES[name], name, scratch))
     faults = []

@@ -29,10 +29,17 @@ NAMES = frozenset(
         "write.begun",
         "write.body.after",
         "write.event.after",
+        "write.answer.after",
         "write.commit.before",
         "write.commit.after",
-        # The steps of an upload: before and after each.
+        # In the thread that reads the event log for the change feed.
+        "feed.poll.before",
+        # The steps of an upload: before and after each. U7 is passed only by an upload that was resumed.
         *(f"upload.u{step}.{side}" for step in range(9) for side in ("before", "after")),
+        # Between the two halves of U3: the part is stored and no row says so.
+        "upload.u3.stored",
+        # Before bytes are written to a file of the local store.
+        "store.file.write",
     }
 )
 """Every failpoint there is. A test asserts that each fires in some proof."""

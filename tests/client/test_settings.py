@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from registry_grpc.client import InvalidArgument, Registry, Unauthenticated
-from registry_grpc.client.settings import is_loopback, load
+from registry_grpc.client.settings import is_loopback, load, target_of
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,31 @@ from registry_grpc.client.settings import is_loopback, load
 def test_only_this_machine_is_loopback(endpoint, loopback):
     assert is_loopback(endpoint) is loopback
     assert load(endpoint).tls is not loopback
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "target"),
+    [
+        ("registry:7470", "registry:7470"),
+        ("127.0.0.1:1,127.0.0.1:2", "ipv4:127.0.0.1:1,127.0.0.1:2"),
+        ("[::1]:1,[::1]:2", "ipv6:[::1]:1,[::1]:2"),
+        ("ipv4:10.0.0.1:1,10.0.0.2:1", "ipv4:10.0.0.1:1,10.0.0.2:1"),
+        ("dns:///registry:7470", "dns:///registry:7470"),
+    ],
+)
+def test_several_addresses_become_one_target(endpoint, target):
+    assert target_of(endpoint) == target
+
+
+@pytest.mark.parametrize("endpoint", ["a:1,b:2", "127.0.0.1:1,[::1]:1", "127.0.0.1:1,127.0.0.1", "127.0.0.1:1,"])
+def test_several_endpoints_that_are_not_all_addresses_are_refused_with_what_to_give(endpoint):
+    with pytest.raises(InvalidArgument, match="dns:///name:port"):
+        load(endpoint)
+
+
+def test_several_endpoints_are_this_machine_only_when_all_of_them_are():
+    assert not load("127.0.0.1:1,127.0.0.1:2").tls
+    assert load("127.0.0.1:1,10.0.0.1:2").tls
 
 
 def test_arguments_win_over_the_environment_over_defaults(monkeypatch, tmp_path):

@@ -175,6 +175,8 @@ DAMAGES = {
 }
 
 
+@pytest.mark.promise("P20", "local")
+@pytest.mark.promise("P20", "s3")
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES.keys())
 @pytest.mark.parametrize("kind", DEPLOYMENTS)
 def test_damaged_bytes_are_told_and_none_of_a_damaged_block_is_handed_out(kind, damage, service_environment):

@@ -183,6 +183,7 @@ def test_creating_what_exists_is_refused_with_its_name(catalogue):
     assert catalogue.revision() == before
 
 
+@pytest.mark.promise("P05", "replicas")
 def test_one_reads_what_one_wrote_through_another_replica(service_environment):
     with two_replicas(service_environment) as (first, second):
         here = Catalogue(first.api())

@@ -361,6 +361,7 @@ for number in ("0", "01", "-1", "1.0", "٣", "9" * 30, "latest", ""):
     )
 
 
+@pytest.mark.promise("P14", "messages")
 @pytest.mark.parametrize("row", sorted(ROWS))
 def test_a_hostile_request_is_refused_by_the_book_and_changes_nothing(world, row):
     call, code, reason, fields = ROWS[row]
@@ -371,6 +372,7 @@ def test_a_hostile_request_is_refused_by_the_book_and_changes_nothing(world, row
     assert world.catalogue.revision() == before
 
 
+@pytest.mark.promise("P14", "messages")
 def test_row_05_unknown_fields_are_dropped_neither_kept_nor_hashed(world):
     asked = request_id()
     request = models_pb2.CreateModelRequest(parent=world.catalogue.parent, model_id="unknown", request_id=asked)
@@ -394,6 +396,7 @@ def test_row_05_unknown_fields_are_dropped_neither_kept_nor_hashed(world):
     assert b"yyy" not in shown
 
 
+@pytest.mark.promise("P14", "messages")
 def test_row_08_a_broken_binary_header_leaves_the_connection_alive(world):
     before = world.catalogue.revision()
     with pytest.raises((grpc.RpcError, ValueError)):

@@ -44,6 +44,7 @@ def test_what_is_no_uri_is_refused_and_changes_nothing(catalogue, uri):
     assert catalogue.revision() == before
 
 
+@pytest.mark.promise("P14", "messages")
 def test_the_server_never_opens_a_uri(catalogue):
     with socket.create_server(("127.0.0.1", 0)) as trap:
         trap.settimeout(1.0)

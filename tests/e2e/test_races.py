@@ -25,6 +25,7 @@ def catalogue(server):
     api.close()
 
 
+@pytest.mark.promise("P07", "racing movers")
 def test_of_many_promotions_with_the_same_expectation_exactly_one_wins(catalogue):
     model = catalogue.model()
     versions = catalogue.readies(model, RACERS + 1)
@@ -43,6 +44,7 @@ def test_of_many_promotions_with_the_same_expectation_exactly_one_wins(catalogue
     assert [v.number for v in catalogue.versions(model, stage="production")] == [winners[0].stage.version_number]
 
 
+@pytest.mark.promise("P07", "racing movers")
 def test_of_many_promotions_by_the_same_etag_exactly_one_wins(catalogue):
     model = catalogue.model()
     versions = catalogue.readies(model, 8)
@@ -93,6 +95,7 @@ def held_by_one(watching):
     assert {1, 2} >= set(watching.resolved)
 
 
+@pytest.mark.promise("P07", "reader")
 def test_a_reader_never_sees_zero_or_two_holders_during_200_promotions(catalogue, server):
     model = catalogue.model()
     versions = catalogue.readies(model, 2)
@@ -105,6 +108,7 @@ def test_a_reader_never_sees_zero_or_two_holders_during_200_promotions(catalogue
     assert len(catalogue.history(model, "production")) == 101
 
 
+@pytest.mark.promise("P07", "reader")
 def test_a_reader_of_another_replica_never_sees_zero_or_two_holders(service_environment):
     with two_replicas(service_environment) as (first, second):
         here = Catalogue(first.api())
@@ -160,6 +164,7 @@ def test_numbers_are_dense_over_1600_creations_by_32_writers(catalogue):
     assert [version.revision for version in by_number] == sorted(version.revision for version in made)
 
 
+@pytest.mark.promise("P07", "racing movers")
 def test_of_many_alias_changes_with_the_same_expectation_exactly_one_wins(catalogue):
     model = catalogue.model()
     catalogue.readies(model, 8)

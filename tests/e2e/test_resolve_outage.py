@@ -43,6 +43,7 @@ def timed(call, *arguments, **fields):
     return call(*arguments, **fields), time.monotonic() - began
 
 
+@pytest.mark.promise("P05", "stale")
 def test_with_the_database_gone_known_stages_resolve_stale_and_all_recovers_without_a_restart(server, postgres):
     api = server.api()
     catalogue = Catalogue(api)
@@ -96,6 +97,7 @@ def test_with_the_database_gone_known_stages_resolve_stale_and_all_recovers_with
     api.close()
 
 
+@pytest.mark.promise("P05", "stale")
 def test_with_the_database_frozen_a_known_stage_still_resolves_within_its_deadline(server, postgres):
     api = server.api()
     catalogue = Catalogue(api)

@@ -84,6 +84,7 @@ STARTS = {
 }
 
 
+@pytest.mark.promise("P14", "uploads")
 @pytest.mark.parametrize("row", STARTS.values(), ids=STARTS.keys())
 def test_starting_an_upload_that_cannot_be_a_file_is_refused_by_field(registry, row):
     version = registry.draft()
@@ -118,6 +119,7 @@ COLLISIONS = {
 }
 
 
+@pytest.mark.promise("P14", "uploads")
 @pytest.mark.parametrize(("present", "wanted"), COLLISIONS.values(), ids=COLLISIONS.keys())
 def test_paths_that_some_file_system_takes_for_one_are_refused_at_start_attach_and_commit(registry, present, wanted):
     version = registry.draft()
@@ -373,6 +375,7 @@ WRITES = {
 }
 
 
+@pytest.mark.promise("P14", "uploads")
 @pytest.mark.parametrize("row", WRITES.values(), ids=WRITES.keys())
 def test_a_stream_that_breaks_the_contract_is_refused_by_name_and_changes_nothing(registry, row):
     version = registry.draft()
@@ -421,6 +424,7 @@ def test_a_digest_other_than_the_declared_one_is_refused_before_the_bytes_are_ju
 SIZES = (0, 1, PART - 1, PART, PART + 1, 3 * PART)
 
 
+@pytest.mark.promise("P14", "uploads")
 @pytest.mark.parametrize("size_bytes", SIZES)
 def test_files_of_every_size_round_the_part_boundary_come_back_as_they_were(registry, size_bytes):
     content = Content(size_bytes)
@@ -431,6 +435,7 @@ def test_files_of_every_size_round_the_part_boundary_come_back_as_they_were(regi
     assert registry.read(artifact.name) == content.whole
 
 
+@pytest.mark.promise("P14", "uploads")
 def test_empty_chunks_are_signs_of_life(registry):
     content = Content(SMALL)
     name = registry.start(registry.draft(), "model.bin", SMALL).name
@@ -441,6 +446,7 @@ def test_empty_chunks_are_signs_of_life(registry):
     assert upload.artifact.digest == content.digest
 
 
+@pytest.mark.promise("P14", "uploads")
 def test_chunks_of_one_byte_are_put_together(registry):
     content = Content(20_000)
     name = registry.start(registry.draft(), "model.bin", content.size_bytes).name

@@ -59,6 +59,8 @@ PROMISES = {
             "history": "histories of concurrent clients under faults, checked against the event log",
             "replicas": "min_revision across replicas",
             "as of": "as_of right after rollbacks",
+            "stale": "the database gone or frozen: the last answer known, and marked",
+            "stalled feed": "the feed of one replica stands still: Resolve asks the database",
         },
     ),
     "P06": Promise(
@@ -93,8 +95,11 @@ PROMISES = {
         {"tampering": "each row and column changed, the tail dropped, rows swapped"},
     ),
     "P13": Promise(
-        "No secret, DSN, path or stack trace is in any status, log line or audit entry.",
-        {"canaries": "canary strings in every secret; every output of a run with faults is scanned"},
+        "No secret or DSN is in any status, log line, metric or audit entry, and no path or stack trace in a status.",
+        {
+            "canaries": "canary strings in every secret; every output of a run with faults is scanned",
+            "log lines": "texts of callers forge no line of a log and are no labels of metrics",
+        },
     ),
     "P14": Promise(
         "Every hostile input gets its status, costs little, and the server keeps serving.",

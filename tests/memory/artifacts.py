@@ -80,6 +80,11 @@ class MemoryArtifactStore:
         self._check(key)
         self.uploads.pop(store_upload, None)
 
+    def sweep(self, key: str) -> None:
+        self._check(key)
+        for name in [name for name, upload in self.uploads.items() if upload.key == key]:
+            self.uploads.pop(name, None)
+
     def put(self, key: str, chunks: Sequence[bytes], size_bytes: int, metadata: Mapping[str, str]) -> None:
         self._check(key)
         check_metadata(metadata)

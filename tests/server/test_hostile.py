@@ -29,6 +29,7 @@ MALFORMED = {
 }
 
 
+@pytest.mark.promise("P14", "messages")
 @pytest.mark.parametrize("name", MALFORMED)
 async def test_bytes_that_are_no_message_are_invalid(tmp_path, name):
     async with edge(tmp_path) as it:
@@ -87,6 +88,7 @@ UNPROVEN = {
 }
 
 
+@pytest.mark.promise("P14", "messages")
 @pytest.mark.parametrize("name", UNPROVEN)
 async def test_a_caller_without_one_good_token_is_unauthenticated(tmp_path, name):
     metadata, reason = UNPROVEN[name]

@@ -2,12 +2,14 @@
 
 import asyncio
 import subprocess
+import threading
 
 import grpc
 import pytest
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from registry_grpc.domain.errors import Reason, RegistryError
 from registry_grpc.server.listeners import BindError
 from registry_grpc.server.pools import Pool
 from registry_grpc.v1 import server_pb2, server_pb2_grpc
@@ -113,8 +115,6 @@ async def test_tls_listeners_serve_and_mtls_ones_ask_for_a_certificate(tmp_path,
 
 
 async def test_a_pool_refuses_more_than_it_can_hold():
-    import threading
-
     pool, gate = Pool("t", 1, max_waiting=1), threading.Event()
     try:
         waiting = [asyncio.ensure_future(pool.run(gate.wait, 5)) for _ in range(2)]
@@ -126,5 +126,29 @@ async def test_a_pool_refuses_more_than_it_can_hold():
         await asyncio.sleep(0.05)
         assert pool.open == 0
         assert await pool.run(int, "ff", base=16) == 255
+    finally:
+        pool.close()
+
+
+async def test_who_waits_too_long_for_a_thread_is_told_to_come_back_and_his_work_is_not_done():
+    pool, gate, done = Pool("t", 1, max_wait_s=0.1), threading.Event(), []
+    try:
+        running = asyncio.ensure_future(pool.run(gate.wait, 5))
+        await asyncio.sleep(0)
+        with pytest.raises(RegistryError, match=r"no thread came free in 0\.1 s") as caught:
+            await pool.run(done.append, 1)
+        assert (caught.value.reason, caught.value.retry_after_s) == (Reason.DATABASE_UNAVAILABLE, 1)
+        # A caller who leaves by himself is no other's failure.
+        waiting = asyncio.ensure_future(pool.run(done.append, 2))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        gate.set()
+        # What runs already is waited for, however long it takes.
+        assert await running
+        await pool.run(done.append, 3)
+        assert done == [3]
+        assert pool.open == 0
     finally:
         pool.close()

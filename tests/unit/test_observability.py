@@ -77,7 +77,7 @@ def get(port, path):
 
 
 def test_metrics_and_liveness_have_a_port_of_their_own(metrics):
-    server = MetricsServer(metrics.registry, "127.0.0.1", 0)
+    server = MetricsServer(metrics.registry, dict, "127.0.0.1", 0)
     try:
         assert b'registry_build_info{version="1.2.3"} 1.0' in get(server.port, "/metrics")
         assert get(server.port, "/livez") == b"ok\n"
@@ -86,7 +86,7 @@ def test_metrics_and_liveness_have_a_port_of_their_own(metrics):
         assert caught.value.code == 404
         caught.value.close()
         with pytest.raises(OSError, match="in use"):
-            MetricsServer(metrics.registry, "127.0.0.1", server.port)
+            MetricsServer(metrics.registry, dict, "127.0.0.1", server.port)
     finally:
         server.close()
 

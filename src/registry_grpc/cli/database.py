@@ -63,12 +63,15 @@ def _url(data_dir: Path | None, database_url_file: Path | None, config: Path | N
 def _failures() -> Iterator[None]:
     from registry_grpc.domain.errors import RegistryError
     from registry_grpc.server.configuration import SettingsError
-    from registry_grpc.storage.sql.faults import SchemaError, StoreInUseError
+    from registry_grpc.storage.sql.faults import AddressError, SchemaError, StoreInUseError
 
     try:
         yield
     except SettingsError as error:
         print(f"mreg: {error}", file=sys.stderr)
+        raise typer.Exit(ExitCode.USAGE) from None
+    except AddressError as error:
+        print(f"mreg: database_url: {error}", file=sys.stderr)
         raise typer.Exit(ExitCode.USAGE) from None
     except (SchemaError, StoreInUseError) as error:
         print(f"mreg: {error}", file=sys.stderr)

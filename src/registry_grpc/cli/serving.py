@@ -56,13 +56,20 @@ def run(settings: Settings) -> None:
     from registry_grpc.domain.errors import RegistryError
     from registry_grpc.server.listeners import BindError
     from registry_grpc.server.main import serve as serve_until_stopped
-    from registry_grpc.storage.sql.faults import SchemaError, StoreInUseError
+    from registry_grpc.server.workers import WorkersError
+    from registry_grpc.storage.sql.faults import AddressError, SchemaError, StoreInUseError
 
     try:
         serve_until_stopped(settings)
+    except AddressError as error:
+        print(f"mreg: database_url: {error}", file=sys.stderr)
+        raise typer.Exit(ExitCode.USAGE) from None
     except (BindError, SchemaError, StoreInUseError) as error:
         print(f"mreg: {error}", file=sys.stderr)
         raise typer.Exit(ExitCode.ERROR) from None
+    except WorkersError as error:
+        print(f"mreg: {error}", file=sys.stderr)
+        raise typer.Exit(ExitCode.UNAVAILABLE if error.unavailable else ExitCode.ERROR) from None
     except RegistryError as error:
         print(f"mreg: {error}", file=sys.stderr)
         raise typer.Exit(ExitCode.UNAVAILABLE) from None

@@ -9,6 +9,7 @@ import grpc
 
 from registry_grpc import __version__
 from registry_grpc.client.errors import InvalidArgument
+from registry_grpc.client.settings import target_of
 from registry_grpc.v1 import artifacts_pb2, models_pb2, projects_pb2, server_pb2, stages_pb2
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def open_channel(settings: Settings) -> grpc.Channel:
 
     Raises: InvalidArgument when a certificate file cannot be read.
     """
-    options = [
+    options: list[tuple[str, str | int]] = [
         ("grpc.service_config", service_config()),
         ("grpc.keepalive_time_ms", 30_000),
         ("grpc.keepalive_timeout_ms", 10_000),
@@ -62,14 +63,17 @@ def open_channel(settings: Settings) -> grpc.Channel:
         # A push and a pull of one process share nothing: a stuck stream must not hold the calls of another Registry.
         ("grpc.use_local_subchannel_pool", 1),
     ]
+    if "," in settings.endpoint:
+        # One name for all of them, or the list itself would be the name that certificates are held against.
+        options.append(("grpc.default_authority", settings.endpoint.partition(",")[0]))
     if not settings.tls:
-        return grpc.insecure_channel(settings.endpoint, options=options)
+        return grpc.insecure_channel(target_of(settings.endpoint), options=options)
     credentials = grpc.ssl_channel_credentials(
         root_certificates=_read(settings.ca_file),
         private_key=_read(settings.client_key),
         certificate_chain=_read(settings.client_cert),
     )
-    return grpc.secure_channel(settings.endpoint, credentials, options=options)
+    return grpc.secure_channel(target_of(settings.endpoint), credentials, options=options)
 
 
 def _read(path: Path | None) -> bytes | None:

@@ -15,7 +15,7 @@ import grpc
 from google.protobuf.message import Message
 
 from registry_grpc.client.channel import open_channel
-from registry_grpc.client.errors import Conflict, OutOfRange, RegistryError, ResourceExhausted
+from registry_grpc.client.errors import Cancelled, Conflict, OutOfRange, RegistryError, ResourceExhausted
 from registry_grpc.client.status import REQUEST_ID_KEY, error_from_rpc
 from registry_grpc.v1 import artifacts_pb2_grpc, models_pb2_grpc, projects_pb2_grpc, server_pb2_grpc, stages_pb2_grpc
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 REVISION_KEY = "x-registry-revision"
 MIN_REVISION_KEY = "x-registry-min-revision"
 MAX_ATTEMPTS = 5
+_FIRST_PAUSE_S = 0.1
 _REPEATABLE = {"TRANSACTION_CONFLICT", "RATE_LIMITED"}
 
 _Request = TypeVar("_Request", bound=Message)
@@ -136,6 +137,7 @@ class Connection:
     ) -> _Answer:
         deadline = time.monotonic() + (timeout_s or self.settings.timeout_s)
         call_id = str(uuid.uuid4())
+        channel = self._channel
         for attempt in range(1, MAX_ATTEMPTS + 1):
             try:
                 answer, call = method.with_call(
@@ -145,7 +147,7 @@ class Connection:
                 )
             except grpc.RpcError as error:
                 failure = error_from_rpc(error, call_id)
-                wait_s = _pause_s(failure, attempt)
+                wait_s = None if self._channel is not channel else _pause_s(failure, attempt)
                 if wait_s is None or attempt == MAX_ATTEMPTS or time.monotonic() + wait_s >= deadline:
                     raise failure from error
                 time.sleep(wait_s)
@@ -172,9 +174,14 @@ class Connection:
 
 def _pause_s(error: RegistryError, attempt: int) -> float | None:
     """Seconds to wait before the call is sent again; None when it must not be."""
-    if not isinstance(error, (Conflict, ResourceExhausted)) or error.reason not in _REPEATABLE:
+    if isinstance(error, Cancelled):
+        # Not by us, who cannot cancel a call that is waited for: a call that comes in the very moment a server stops
+        # is refused by gRPC in this way. Another replica answers, or this one when it is back.
+        backoff_s = _FIRST_PAUSE_S * 2.0 ** (attempt - 1)
+    elif isinstance(error, (Conflict, ResourceExhausted)) and error.reason in _REPEATABLE:
+        backoff_s = error.retry_after_s or _FIRST_PAUSE_S * 2.0 ** (attempt - 1)
+    else:
         return None
-    backoff_s = error.retry_after_s or 0.1 * 2 ** (attempt - 1)
     return backoff_s * random.uniform(0.8, 1.2)  # noqa: S311 -- spreads retries, guards nothing
 
 

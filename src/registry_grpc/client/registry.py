@@ -49,9 +49,9 @@ class Registry(ProjectCalls, ModelCalls, VersionCalls, ArtifactCalls):
     ) -> None:
         """Every argument left out is taken from its `MREG_…` variable, else its default.
 
-        `endpoint` is `host:port` or any gRPC target. A loopback endpoint is plaintext unless `ca_file` is given
-        and uses the admin token of this user's `mreg serve`; any other is TLS unless `insecure`. `timeout_s` is
-        the deadline of one call, not of a push or pull.
+        `endpoint` is `host:port`, several `IP:port` with commas between, or any gRPC target. A loopback endpoint is
+        plaintext unless `ca_file` is given and uses the admin token of this user's `mreg serve`; any other is TLS
+        unless `insecure`. `timeout_s` is the deadline of one call, not of a push or pull.
         """
         settings = load(
             endpoint,

@@ -34,7 +34,7 @@ class Session:
         """
         found = text if isinstance(text, Reference) else reference_from_name(text)
         found = found or parse_reference(str(text), self.project)
-        if found.endpoint is not None and found.endpoint != self.endpoint.split("//")[-1]:
+        if found.endpoint is not None and found.endpoint not in self.endpoint.split("//")[-1].split(","):
             raise InvalidArgument(
                 f"{text!s} is in the registry at {found.endpoint}, this client talks to {self.endpoint}; "
                 f"connect to it with --endpoint or MREG_ENDPOINT={found.endpoint}"

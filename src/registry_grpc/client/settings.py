@@ -15,6 +15,7 @@ from registry_grpc.client.references import DEFAULT_PROJECT, is_id
 
 DEFAULT_ENDPOINT = "127.0.0.1:7470"
 DEFAULT_TIMEOUT_S = 30.0
+_SCHEMES = ("dns:", "ipv4:", "ipv6:", "unix:", "unix-abstract:", "vsock:", "xds:")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +51,8 @@ def load(  # one parameter per setting
     Raises: InvalidArgument.
     """
     where = endpoint or os.environ.get("MREG_ENDPOINT") or DEFAULT_ENDPOINT
-    local = is_loopback(where)
+    target_of(where)
+    local = all(is_loopback(each) for each in re.sub("^ipv[46]:", "", where).split(","))
     ca = _path(ca_file or os.environ.get("MREG_CA_FILE"))
     if insecure and (ca or client_cert):
         raise InvalidArgument("insecure=True and a CA or client certificate contradict each other; leave one out")
@@ -85,6 +87,30 @@ def is_loopback(endpoint: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def target_of(endpoint: str) -> str:
+    """The gRPC target of an endpoint; calls take turns over several addresses, and leave out those that are away.
+
+    Raises: InvalidArgument when several are given and not all are `IP:port`.
+    """
+    if "," not in endpoint or endpoint.startswith(_SCHEMES):
+        return endpoint
+    kinds = {_ip_version(each) for each in endpoint.split(",")}
+    if len(kinds) > 1 or 0 in kinds:
+        raise InvalidArgument(
+            f"endpoint {endpoint!r}: several endpoints must all be IPv4:port or all [IPv6]:port; "
+            "for names give one name that has all the addresses, as dns:///name:port"
+        )
+    return f"ipv{kinds.pop()}:{endpoint}"
+
+
+def _ip_version(endpoint: str) -> int:
+    host, colon, port = endpoint.rpartition(":")
+    try:
+        return ipaddress.ip_address(host.strip("[]")).version if colon and port.isdecimal() else 0
+    except ValueError:
+        return 0
 
 
 def default_cache_dir() -> Path:

@@ -47,9 +47,11 @@ class UploadState(StrEnum):
 
 
 class BlobState(StrEnum):
-    """State of stored bytes. Only LIVE ones may be read or given to a file."""
+    """State of stored bytes. Only LIVE ones may be given to a file, and only LIVE and DAMAGED ones may be read."""
 
     LIVE = "live"
+    DAMAGED = "damaged"
+    """Found bad by the scrubber. Reads verify as ever; the next upload of the same bytes takes its files over."""
     CONDEMNED = "condemned"
     DELETING = "deleting"
     GONE = "gone"
@@ -69,6 +71,11 @@ class Blob:
     create_time: datetime
     lease_until: datetime | None = None
     """Not collected before; set when a caller was told that the bytes are here."""
+    check_time: datetime | None = None
+    """When the scrubber last hashed the whole of it; None before the first time."""
+    damage: str = ""
+    """Why it is DAMAGED."""
+    damage_time: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +136,8 @@ class Upload:
     """While FINALIZING: until then whoever completes it is taken to be alive, and nobody may take it over."""
     deduplicated: bool = False
     failure: str = ""
+    dropped: bool = False
+    """It ended without a file, and nothing of it is left in the store."""
     artifact: Artifact | None = None
     """Set once COMMITTED."""
 

@@ -28,6 +28,10 @@ class Action(StrEnum):
     """A pointer moved to a version."""
     CLEARED = "cleared"
     """A pointer lost its version."""
+    DAMAGED = "damaged"
+    """The stored bytes of a file were found bad."""
+    HEALED = "healed"
+    """The stored bytes of a file that was damaged are good again."""
 
 
 @dataclass(frozen=True, slots=True)

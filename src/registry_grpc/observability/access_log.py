@@ -23,13 +23,15 @@ Line = tuple[float, Who, str, float, str]
 """End of the call in seconds since the epoch, who, its request id, its seconds, and the reason or nothing. Unnamed: it
 is made for every call."""
 _MAX_WHOS = 4096
+_OK = "OK"
 
 
 class AccessLog:
     """Lines of calls to one stream."""
 
-    def __init__(self, stream: TextIO, *, json: bool) -> None:
+    def __init__(self, stream: TextIO, *, json: bool, failures_only: bool = False) -> None:
         self._stream = stream
+        self._failures_only = failures_only
         self._format = _json_line if json else _console_line
         self._who = _json_who if json else _console_who
         self._whos: dict[Who, str] = {}
@@ -37,6 +39,8 @@ class AccessLog:
     def write(self, lines: Iterable[Line]) -> None:
         """Add lines. A stream that is gone loses them, not the calls."""
         form, whos = self._format, self._whos
+        if self._failures_only:
+            lines = (line for line in lines if line[1].code != _OK)
         text = "".join(
             form(_stamp(at), whos.get(who) or self._remember(who), request_id, seconds, reason)
             for at, who, request_id, seconds, reason in lines

@@ -43,8 +43,8 @@ class Health:
 
     @property
     def failing(self) -> Mapping[str, str]:
-        """Dependencies that do not work, and why."""
-        return dict(self._failing)
+        """What keeps this process from being ready, and why: dependencies that do not work, or its own end."""
+        return {**self._failing, "process": "it is stopping"} if self._draining else dict(self._failing)
 
     def drain(self) -> None:
         """Say that this process is going; final."""

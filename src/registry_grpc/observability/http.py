@@ -1,15 +1,18 @@
-"""`/metrics` and `/livez` on a port of their own, loopback unless told otherwise."""
+"""`/metrics`, `/livez` and `/readyz` on a port of their own, loopback unless told otherwise."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
 _REQUEST_TIMEOUT_S = 10
+_TEXT = ("Content-Type", "text/plain; charset=utf-8")
+Failing = Callable[[], Mapping[str, str]]
+"""What keeps this from being ready, and why; nothing when it is. Called from the server's own thread."""
 
 
 class _Quiet(WSGIRequestHandler):
@@ -30,12 +33,12 @@ class _Server(WSGIServer):
 class MetricsServer:
     """Serves one registry from a thread of its own, so that a busy loop can still be looked at."""
 
-    def __init__(self, registry: CollectorRegistry, host: str, port: int) -> None:
+    def __init__(self, registry: CollectorRegistry, failing: Failing, host: str, port: int) -> None:
         """Opens the port.
 
         Raises: OSError.
         """
-        self._server = make_server(host, port, _app(registry), _Server, handler_class=_Quiet)
+        self._server = make_server(host, port, _app(registry, failing), _Server, handler_class=_Quiet)
         self._thread = threading.Thread(target=self._server.serve_forever, name="metrics", daemon=True)
         self._thread.start()
 
@@ -51,7 +54,7 @@ class MetricsServer:
         self._thread.join()
 
 
-def _app(registry: CollectorRegistry) -> Callable[[dict[str, Any], Any], Iterable[bytes]]:
+def _app(registry: CollectorRegistry, failing: Failing) -> Callable[[dict[str, Any], Any], Iterable[bytes]]:
     metrics = make_wsgi_app(registry)
 
     def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:  # noqa: ANN401 - WSGI
@@ -63,9 +66,14 @@ def _app(registry: CollectorRegistry) -> Callable[[dict[str, Any], Any], Iterabl
             answer: Iterable[bytes] = metrics(environ, start_response)
             return answer
         if path == "/livez":
-            start_response("200 OK", [("Content-Type", "text/plain; charset=utf-8")])
+            start_response("200 OK", [_TEXT])
             return [b"ok\n"]
-        start_response("404 Not Found", [("Content-Type", "text/plain; charset=utf-8")])
-        return [b"/metrics or /livez\n"]
+        if path == "/readyz":
+            # Names only: why something fails is for the log, this port asks nobody who they are.
+            names = sorted(failing())
+            start_response("503 Service Unavailable" if names else "200 OK", [_TEXT])
+            return [f"not ready: {', '.join(names)}\n".encode() if names else b"ok\n"]
+        start_response("404 Not Found", [_TEXT])
+        return [b"/metrics, /livez or /readyz\n"]
 
     return app

@@ -1,6 +1,6 @@
 """Every metric of the registry's own. No names of models or projects in labels, ever.
 
-All of them work in Prometheus' multiprocess mode: no Info, no callbacks, no collectors of our own.
+All of them add up over the workers of a server (sums.py): no Info, no callbacks, no collectors of our own.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ UPLOAD_OUTCOMES = (
     *("quota", "expired", "integrity_error", "storage_error", "internal"),
 )
 AUTH_FAILURES = ("missing", "invalid", "expired", "revoked")
-STORAGE_OPERATIONS = ("put", "begin", "part", "complete", "abort", "get", "head", "delete", "ping")
+STORAGE_OPERATIONS = ("put", "begin", "part", "complete", "abort", "get", "head", "delete", "sweep", "ping")
 _UPLOAD_SECONDS = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0)
 _THROUGHPUT = (1e6, 5e6, 1e7, 2.5e7, 5e7, 1e8, 2.5e8, 5e8, 1e9)
 _STORAGE_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -36,11 +36,13 @@ class _Maker:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
+        self.modes: dict[str, str] = {}
 
     def counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self._registry)
 
     def gauge(self, name: str, text: str, *labels: str, mode: str = "livesum") -> Gauge:
+        self.modes[name] = mode
         return Gauge(
             name,
             text,
@@ -65,6 +67,9 @@ class Metrics:
         self._storage(make)
         self._catalogue(make)
         self._process(make)
+        self._edge(make)
+        self.modes = make.modes
+        """How each gauge adds up over the workers of a server."""
         self.build_info.labels(version).set(1)
         for reason in AUTH_FAILURES:
             self.auth_failures.labels(reason)
@@ -106,6 +111,11 @@ class Metrics:
             "Seconds of requests to the artifact store.",
             _STORAGE_SECONDS,
             "op",
+        )
+        self.scrub_bytes = make.counter("registry_scrub_bytes", "Stored bytes hashed again to find rot.")
+        self.scrub_blobs = make.counter("registry_scrub_blobs", "Blobs hashed again, by what was found.", "result")
+        self.scrub_damaged_blobs = make.gauge(
+            "registry_scrub_damaged_blobs", "Blobs known to be damaged.", mode="mostrecent"
         )
         # Computed by the one leader from SQL: only the newest value means anything.
         self.storage_bytes = make.gauge("registry_storage_bytes", "Bytes stored, by state.", "state", mode="mostrecent")
@@ -157,9 +167,22 @@ class Metrics:
         self.auth_failures = make.counter(
             "registry_auth_failures", "Calls refused for their token, by reason.", "reason"
         )
+        self.build_info = make.gauge("registry_build_info", "1, labelled with the version.", "version", mode="livemax")
+
+    def _edge(self, make: _Maker) -> None:
         self.event_loop_lag_seconds = make.gauge(
             "registry_event_loop_lag_seconds",
             "How late the event loop last ran a timer.",
             mode="livemax",
         )
-        self.build_info = make.gauge("registry_build_info", "1, labelled with the version.", "version", mode="livemax")
+        self.event_loop_stalls = make.counter(
+            "registry_event_loop_stalls", "Times the event loop was stuck for longer than `loop_stall_s`."
+        )
+        self.certificate_reload_failures = make.counter(
+            "registry_tls_certificate_reload_failures", "Changed certificate files that could not be used."
+        )
+        self.certificate_expiry_seconds = make.gauge(
+            "registry_tls_certificate_expiry_timestamp_seconds",
+            "When the certificate in force ends, seconds since the epoch; 0 without one.",
+            mode="livemin",
+        )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from registry_grpc.observability.metrics import SIZE_CLASSES, STORAGE_OPERATIONS, UPLOAD_OUTCOMES, size_class
 
 if TYPE_CHECKING:
+    from registry_grpc.domain.artifacts import Blob
     from registry_grpc.observability.metrics import Metrics
 
 SOURCES = ("cache", "db")
@@ -17,6 +18,8 @@ STAGE_OUTCOMES = ("applied", "denied", "conflict", "error")
 WAITS = ("client", "storage", "db")
 _STORAGE_LABELS = {"put_part": "part", "read": "get"}
 STORAGE_OUTCOMES = ("ok", "not_found", "throttled", "error")
+SCRUB_RESULTS = ("good", "damaged", "healed")
+_SCRUB_LOG = logging.getLogger("registry_grpc.scrub")
 _LOG = logging.getLogger("registry_grpc.feed")
 
 
@@ -117,6 +120,28 @@ class StorageCounts:
         label = _STORAGE_LABELS.get(operation, operation)
         self._count[label, outcome]()
         self._seconds[label](seconds)
+
+
+class ScrubReport:
+    """What the scrubber reads and finds."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        """Every child exists from the start."""
+        self._read = metrics.scrub_bytes.inc
+        self._found = {result: metrics.scrub_blobs.labels(result).inc for result in SCRUB_RESULTS}
+
+    def scrubbed(self, size_bytes: int) -> None:
+        """Bytes were hashed."""
+        self._read(size_bytes)
+
+    def checked(self, blob: Blob, result: str) -> None:
+        """A blob was. Damage is said at every check until it is gone."""
+        self._found[result]()
+        said = {"blob": blob.uid, "project": blob.project, "sha256": blob.digest.sha256, "damage": blob.damage}
+        if result == "damaged":
+            _SCRUB_LOG.error("stored bytes are damaged; upload them again or restore them from a backup", extra=said)
+        elif result == "healed":
+            _SCRUB_LOG.warning("stored bytes that were damaged are good again", extra=said)
 
 
 class FeedReport:

@@ -65,6 +65,12 @@ class ArtifactStore(Protocol):
     def abort(self, key: str, store_upload: str) -> None:
         """Drop a multipart write. Dropping one that is gone is a success."""
 
+    def sweep(self, key: str) -> None:
+        """Drop every multipart write of `key`, also one whose id was never saved, and what a `put` left unfinished.
+
+        A writer of the key that is still at work fails. The object stays when there is one.
+        """
+
     def put(
         self,
         key: str,

@@ -9,14 +9,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
-    from registry_grpc.domain.artifacts import Artifact, Blob, BlobState, Upload, UploadPart, UploadState
-    from registry_grpc.domain.digests import Digest
+    from registry_grpc.domain.artifacts import Artifact
     from registry_grpc.domain.events import Event
     from registry_grpc.domain.identity import Token
-    from registry_grpc.domain.names import ModelName, UploadName, VersionName
+    from registry_grpc.domain.names import ModelName, VersionName
     from registry_grpc.domain.pointers import Assignment, Pointer, PointerKind
     from registry_grpc.domain.resources import Model, Project, Version, VersionState
 
@@ -199,71 +198,14 @@ class Artifacts(Protocol):
         form of one of `paths`, whatever the case or Unicode form. Must use an index (a column with the folded path).
         """
 
+    def of_blob(self, blob_uid: str, limit: int) -> Sequence[Artifact]:
+        """Files with these bytes, in no order."""
+
     def logical_bytes(self) -> int:
         """Sum of the sizes of all files of all versions: what would be stored without deduplication."""
 
     def put(self, artifact: Artifact) -> None:
         """Insert, or replace the file at the same path. The model is locked."""
-
-
-class Blobs(Protocol):
-    """Bytes held, content-addressed inside a project."""
-
-    def get(self, blob_uid: str) -> Blob | None:
-        """The blob in whatever state."""
-
-    def find_live(self, project: str, digests: Collection[Digest]) -> Sequence[Blob]:
-        """LIVE blobs of the project with one of these digests; the size counts."""
-
-    def totals(self) -> Mapping[BlobState, tuple[int, int]]:
-        """For each state that occurs, how many blobs are in it and the sum of their sizes in bytes."""
-
-    def claim(self, project: str, digest: Digest) -> Blob | None:
-        """The blob to reference, locked: LIVE as it is, CONDEMNED made LIVE again; None when it must be uploaded."""
-
-    def insert(self, blob: Blob) -> None:
-        """Add a blob. At most one LIVE or CONDEMNED one per (project, digest): `claim` first, under the same lock."""
-
-    def extend_lease(self, blob_uids: Collection[str], until: datetime) -> None:
-        """Keep these from collection until then, at least."""
-
-
-class Uploads(Protocol):
-    """Upload sessions and their parts. They take no revision."""
-
-    def get(self, name: UploadName) -> Upload | None:
-        """The upload, with its artifact when COMMITTED."""
-
-    def lock(self, name: UploadName) -> Upload | None:
-        """As `get`, held against other writers."""
-
-    def insert(self, upload: Upload) -> None:
-        """Add an upload."""
-
-    def update(self, upload: Upload) -> None:
-        """Replace the row of `upload.name`, which is locked."""
-
-    def list(
-        self,
-        version_uid: str,
-        *,
-        states: Collection[UploadState] = (),
-        after: tuple[datetime, str] | None = None,
-        limit: int = 1000,
-    ) -> Sequence[Upload]:
-        """By (create_time, upload uuid)."""
-
-    def parts(self, name: UploadName) -> Sequence[UploadPart]:
-        """By number."""
-
-    def put_part(self, name: UploadName, part: UploadPart) -> None:
-        """Insert or replace the part of that number."""
-
-    def delete_parts(self, name: UploadName) -> None:
-        """Forget the parts of an ended upload."""
-
-    def expired(self, limit: int) -> Sequence[Upload]:
-        """ACTIVE uploads past their expire_time."""
 
 
 class Tokens(Protocol):

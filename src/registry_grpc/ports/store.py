@@ -21,16 +21,15 @@ if TYPE_CHECKING:
     from registry_grpc.domain.events import Action, Change, Event
     from registry_grpc.ports.repositories import (
         Artifacts,
-        Blobs,
         Feed,
         History,
         Models,
         Pointers,
         Projects,
         Tokens,
-        Uploads,
         Versions,
     )
+    from registry_grpc.ports.stored import Blobs, Uploads
 
 T = TypeVar("T")
 

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from registry_grpc import __version__
 from registry_grpc.auth.authenticator import Authenticator
 from registry_grpc.observability.access_log import AccessLog
+from registry_grpc.observability.edge import EdgeReport
 from registry_grpc.observability.health import Health, HealthServicer
 from registry_grpc.observability.http import MetricsServer
 from registry_grpc.observability.logs import use_json
@@ -24,17 +25,18 @@ from registry_grpc.server.certificates import Certificates
 from registry_grpc.server.composition import Compose, Composition, Foundation, Hook
 from registry_grpc.server.interceptors.calls import Desk
 from registry_grpc.server.interceptors.registrar import Registrar
-from registry_grpc.server.lifecycle import Signals, measure_lag, prepare_data_dir, settle_garbage
+from registry_grpc.server.lifecycle import prepare_data_dir, settle_garbage
 from registry_grpc.server.listeners import MAX_STREAMS, BindError, Listener, bind, server_options
-from registry_grpc.server.pools import Pool
+from registry_grpc.server.pools import CONTROL_WAIT_S, Pool
 from registry_grpc.server.reflection import add_reflection
 from registry_grpc.server.settings import Settings
+from registry_grpc.server.watchdog import Watchdog
 
 _LOG = logging.getLogger("registry_grpc.server")
 
 
 class Server:
-    """One server process. `build`, `start`, `wait`, `stop`, in this order, all on one loop."""
+    """One server process. `build`, `start`, `stop`, in this order, all on one loop."""
 
     def __init__(self, foundation: Foundation, composition: Composition) -> None:
         """Use `build`."""
@@ -46,18 +48,26 @@ class Server:
         """Port of each listener, as they stand in the settings; the health listener's last."""
         self._foundation = foundation
         self._composition = composition
-        access_log = AccessLog(sys.stderr, json=use_json(settings.log_format, sys.stderr))
+        access_log = AccessLog(
+            sys.stderr,
+            json=use_json(settings.log_format, sys.stderr),
+            # A call that went well is information, one that did not is a warning.
+            failures_only=settings.log_level in {"warning", "error"},
+        )
         self._recorder = Recorder(self.metrics.rpc, access_log)
         self._desk = Desk(
             Authenticator(composition.token_lookup, self.metrics),
             self._recorder,
             max_in_flight=settings.max_in_flight,
+            max_per_principal=settings.max_in_flight_per_principal,
         )
         self._servers: list[aio.Server] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._metrics_server: MetricsServer | None = None
+        report = EdgeReport(self.metrics)
+        self._watchdog = Watchdog(report, stall_s=settings.loop_stall_s)
         self._certificates = (
-            Certificates(settings.tls_cert, settings.tls_key, settings.tls_client_ca)
+            Certificates(settings.tls_cert, settings.tls_key, settings.tls_client_ca, report)
             if settings.tls_cert and settings.tls_key
             else None
         )
@@ -69,7 +79,7 @@ class Server:
         foundation = Foundation(
             settings=settings,
             metrics=Metrics(CollectorRegistry(), __version__),
-            control=Pool("control", settings.control_threads),
+            control=Pool("control", settings.control_threads, max_wait_s=CONTROL_WAIT_S),
             transfer=Pool("transfer", settings.transfer_threads),
         )
         return cls(foundation, await compose(foundation))
@@ -91,18 +101,12 @@ class Server:
         registrar = self._registrar()
         await _all(self._composition.on_start)
         await self.health.poll()
-        self._tasks = [
-            asyncio.create_task(self.health.run(), name="health"),
-            asyncio.create_task(measure_lag(self.metrics.event_loop_lag_seconds), name="loop lag"),
-        ]
+        self._tasks = [asyncio.create_task(self.health.run(), name="health")]
+        self._watchdog.start()
         await self._listen(self.settings.listeners, registrar)
         if self.settings.health_listener is not None:
             await self._listen((self.settings.health_listener,), self._health_registrar(registrar))
         self._listen_for_metrics()
-
-    async def wait(self) -> None:
-        """Return after a signal to stop."""
-        await Signals().wait()
 
     async def stop(self) -> None:
         """Leave: not ready, wait for balancers, tell the streams, let calls end, close."""
@@ -118,6 +122,7 @@ class Server:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await _all(self._composition.on_stop)
+        self._watchdog.close()
         if self._metrics_server is not None:
             self._metrics_server.close()
         self._foundation.transfer.close()
@@ -147,7 +152,8 @@ class Server:
             options=server_options(
                 max_message_bytes=self.settings.max_message_bytes,
                 max_connection_age_s=self.settings.max_connection_age_s,
-                reuse_port=False,
+                max_connection_age_grace_s=self.settings.max_connection_age_grace_s,
+                reuse_port=self.settings.workers > 1,
             ),
             maximum_concurrent_rpcs=MAX_STREAMS,
         )
@@ -161,7 +167,9 @@ class Server:
         if listener is None:
             return
         try:
-            self._metrics_server = MetricsServer(self.metrics.registry, listener.host, listener.port)
+            self._metrics_server = MetricsServer(
+                self.metrics.registry, lambda: self.health.failing, listener.host, listener.port
+            )
         except OSError as error:
             raise BindError(f"cannot listen on {listener.address} for metrics: {error}") from None
 

@@ -9,25 +9,30 @@ from typing import TYPE_CHECKING
 
 from registry_grpc.auth.authenticator import store_lookup
 from registry_grpc.auth.bootstrap import ensure_admin_token
-from registry_grpc.observability.observers import FeedReport, ResolveCounts, StageCounts, StorageCounts
+from registry_grpc.domain.artifacts import BLOCK_BYTES
+from registry_grpc.observability.observers import FeedReport, ResolveCounts, ScrubReport, StageCounts, StorageCounts
 from registry_grpc.server.composition import Composition, Foundation
 from registry_grpc.server.gauges import StorageGauges
 from registry_grpc.server.ids import RandomIds
 from registry_grpc.server.leader import Job, Leader
 from registry_grpc.server.pools import Pool
+from registry_grpc.server.scrubbing import Scrubbing
 from registry_grpc.server.servicers import Core, servicers
 from registry_grpc.services.edge import Edge
 from registry_grpc.services.resolving import Resolver, reply_of
 from registry_grpc.storage.artifacts.local import LocalArtifactStore
 from registry_grpc.storage.artifacts.metered import MeteredArtifactStore
+from registry_grpc.storage.artifacts.verifying import VerifiedReads
 from registry_grpc.storage.sql.store import SqlStore
 from registry_grpc.usecases.deletion import DeleteVersion
 from registry_grpc.usecases.resolve import Resolve
+from registry_grpc.usecases.scrub import ScrubBlobs
 from registry_grpc.usecases.sweeps import ExpireDrafts, ExpireUploads
 from registry_grpc.watch.feed import ChangeFeed
 from registry_grpc.watch.projection import Projection
 
 if TYPE_CHECKING:
+    from registry_grpc.domain.artifacts import Blob
     from registry_grpc.ports.artifacts import ArtifactStore
     from registry_grpc.server.settings import Settings
 
@@ -72,10 +77,21 @@ async def compose(foundation: Foundation) -> Composition:
         upload_retention=timedelta(seconds=settings.upload_retention_s),
         undelete_window=UNDELETE_WINDOW,
         max_uploads=settings.max_uploads,
+        max_open_uploads=settings.max_open_uploads,
+        upload_idle_s=settings.upload_idle_s,
+        upload_min_bytes_per_s=settings.upload_min_bytes_per_s,
         can_sign=settings.artifact_store == "s3" and settings.s3_public_endpoint is not None,
     )
     adders, uploads = servicers(core)
     leader = Leader(store, control, f"{socket.gethostname()}:{os.getpid()}", _jobs(store, artifacts, foundation))
+
+    scrubbing = Scrubbing(
+        step=_scrub(store, artifacts, foundation),
+        leads=lambda: leader.epoch is not None,
+        pool=transfer,
+        bytes_per_s=settings.scrub_bytes_per_s,
+        pass_s=settings.scrub_pass_s,
+    )
 
     # Not the pools that work: full of uploads they would make a healthy server look unready.
     probing = Pool("probe", PROBE_THREADS)
@@ -85,11 +101,13 @@ async def compose(foundation: Foundation) -> Composition:
         await control.run(ensure_admin_token, store, settings.data_dir)
         metrics.db_schema_at_head.set(1)
         leader.start()
+        scrubbing.start()
 
     async def end() -> None:
+        await scrubbing.stop()
         await leader.stop()
         await feed.stop()
-        await control.run(store.close)
+        await probing.run(store.close)
         probing.close()
 
     async def feed_is_fresh() -> None:
@@ -142,6 +160,16 @@ def open_artifacts(settings: Settings) -> ArtifactStore:
         public_endpoint=settings.s3_public_endpoint,
         connections=settings.transfer_threads * 2,
     )
+
+
+def _scrub(store: SqlStore, artifacts: ArtifactStore, foundation: Foundation) -> ScrubBlobs:
+    verified = VerifiedReads(artifacts)
+
+    def read_block(blob: Blob, offset: int) -> int:
+        return sum(len(chunk) for chunk in verified.read(blob, offset, BLOCK_BYTES))
+
+    pass_time = timedelta(seconds=foundation.settings.scrub_pass_s)
+    return ScrubBlobs(store, read_block, ScrubReport(foundation.metrics), pass_time)
 
 
 def _jobs(store: SqlStore, artifacts: ArtifactStore, foundation: Foundation) -> list[Job]:

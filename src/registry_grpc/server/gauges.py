@@ -11,7 +11,12 @@ if TYPE_CHECKING:
     from registry_grpc.observability.metrics import Metrics
     from registry_grpc.ports.store import Store
 
-_NAMES = {BlobState.LIVE: "live", BlobState.CONDEMNED: "trashed", BlobState.DELETING: "orphan"}
+_NAMES = {
+    BlobState.LIVE: "live",
+    BlobState.DAMAGED: "damaged",
+    BlobState.CONDEMNED: "trashed",
+    BlobState.DELETING: "orphan",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,4 +33,5 @@ class StorageGauges:
             objects, size_bytes = totals.get(state, (0, 0))
             self.metrics.storage_objects.labels(name).set(objects)
             self.metrics.storage_bytes.labels(name).set(size_bytes)
+        self.metrics.scrub_damaged_blobs.set(totals.get(BlobState.DAMAGED, (0, 0))[0])
         self.metrics.storage_logical_bytes.set(logical)

@@ -1,4 +1,4 @@
-"""The life of the process: its loop, its signals, its directory, the watch on its own lateness."""
+"""The life of the process: its loop, its signals, its directory."""
 
 from __future__ import annotations
 
@@ -7,15 +7,11 @@ import gc
 import logging
 import os
 import signal
-import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 
-from prometheus_client import Gauge
-
 T = TypeVar("T")
-LAG_INTERVAL_S = 0.5
 GC_THRESHOLD = 20_000
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 _LOG = logging.getLogger("registry_grpc.server")
@@ -36,10 +32,11 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 class Signals:
-    """Turns the first SIGTERM or SIGINT into an event; the second ends the process at once."""
+    """Turns the first SIGTERM or SIGINT into an event; the second calls `again` and ends the process at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, again: Callable[[], object] | None = None) -> None:
         self._asked = asyncio.Event()
+        self._again = again
         loop = asyncio.get_running_loop()
         for number in SIGNALS:
             loop.add_signal_handler(number, self._received, number)
@@ -56,17 +53,11 @@ class Signals:
 
     def _received(self, number: int) -> None:
         if self._asked.is_set():
+            if self._again is not None:
+                self._again()
             os._exit(128 + number)
         _LOG.info("stopping", extra={"signal": signal.Signals(number).name})
         self._asked.set()
-
-
-async def measure_lag(gauge: Gauge) -> None:
-    """Keep `gauge` at how late the loop last ran a timer. For ever."""
-    while True:
-        before = time.perf_counter()
-        await asyncio.sleep(LAG_INTERVAL_S)
-        gauge.set(max(0.0, time.perf_counter() - before - LAG_INTERVAL_S))
 
 
 def settle_garbage() -> None:

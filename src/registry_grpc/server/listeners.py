@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import random
-from dataclasses import dataclass
+import socket
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -14,9 +15,9 @@ from grpc import aio
 from registry_grpc.server.certificates import Certificates
 
 MIB = 1 << 20
-RSS_PER_STREAM = 16 << 10
-MAX_STREAMS = 10_000
-"""Fuse for memory only (16 KiB each, half-sent ones included); admission is in the interceptor."""
+MAX_STREAMS = 32_768
+"""Fuse for memory only: about 22 KiB each are 700 MiB. Whoever trips it shuts all others out, and half-sent calls
+count, which nobody authenticated; so it is far off, and admission is in the interceptor."""
 
 
 class TlsMode(StrEnum):
@@ -81,7 +82,9 @@ def parse_listener(text: str, *, default: TlsMode) -> Listener:
     return Listener(mode, host, int(port))
 
 
-def server_options(*, max_message_bytes: int, max_connection_age_s: float, reuse_port: bool) -> list[tuple[str, int]]:
+def server_options(
+    *, max_message_bytes: int, max_connection_age_s: float, max_connection_age_grace_s: float, reuse_port: bool
+) -> list[tuple[str, int]]:
     """Options of `grpc.aio.server`.
 
     Source: the measurements in the research notes. SO_REUSEPORT is on by default and hides port clashes; the name
@@ -94,18 +97,46 @@ def server_options(*, max_message_bytes: int, max_connection_age_s: float, reuse
         ("grpc.max_receive_message_length", max_message_bytes),
         ("grpc.max_send_message_length", max_message_bytes),
         ("grpc.max_concurrent_streams", 256),
+        # Of more calls than this that the loop has not looked at yet gRPC throws some away, anybody's, as CANCELLED: by
+        # default from 1,000 on, which one burst of half-sent calls is.
+        ("grpc.server.max_pending_requests", MAX_STREAMS),
+        ("grpc.server.max_pending_requests_hard_limit", MAX_STREAMS),
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.keepalive_timeout_ms", 20_000),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", 20_000),
         ("grpc.max_connection_age_ms", age_ms),
-        ("grpc.max_connection_age_grace_ms", 600_000),
+        ("grpc.max_connection_age_grace_ms", int(max_connection_age_grace_s * 1000)),
+        # Between the two it is refused by chance; without the second the upper one would be 16 KiB.
         ("grpc.max_metadata_size", 8 * 1024),
+        ("grpc.absolute_max_metadata_size", 10 * 1024),
         # What an upload may send ahead of us. Left to itself gRPC measures the line and lets this grow to what a slow
         # store holds up: 40 MiB and more of memory for one upload.
         ("grpc.http2.bdp_probe", 0),
         ("grpc.http2.lookahead_bytes", 4 * 1024 * 1024),
     ]
+
+
+def reserve(listener: Listener) -> tuple[socket.socket, Listener]:
+    """A socket that holds the address for processes which share it, and the listener with its port chosen.
+
+    It never listens, so it gets no connection. Close it when the last of them has ended.
+
+    Raises: BindError.
+    """
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(listener.host, listener.port, type=socket.SOCK_STREAM)[0]
+        if listener.port:
+            # SO_REUSEPORT would share the port with another registry of this user without a word.
+            with socket.socket(family, kind) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+        held = socket.socket(family, kind)
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        held.bind(address)
+    except OSError as error:
+        raise BindError(f"cannot listen on {listener}: is another server running there? ({error})") from None
+    return held, replace(listener, port=held.getsockname()[1])
 
 
 def bind(server: aio.Server, listener: Listener, certificates: Certificates | None) -> int:
@@ -128,7 +159,10 @@ def bind(server: aio.Server, listener: Listener, certificates: Certificates | No
 def _credentials(listener: Listener, certificates: Certificates | None) -> grpc.ServerCredentials:
     if certificates is None:
         raise BindError(f"{listener} needs tls_cert and tls_key")
-    return certificates.credentials(client_certificates=listener.mode is TlsMode.MTLS)
+    try:
+        return certificates.credentials(client_certificates=listener.mode is TlsMode.MTLS)
+    except ValueError as error:
+        raise BindError(f"cannot listen on {listener}: {error}") from None
 
 
 def existing(path: Path | None) -> Path | None:

@@ -1,40 +1,43 @@
-"""One server process from its settings to its end."""
+"""The server from its settings to its end: one process, or a parent of several."""
 
 from __future__ import annotations
 
+import asyncio
 import json
-import logging
 import sys
 from typing import TYPE_CHECKING
 
-from registry_grpc import failpoints
-from registry_grpc.observability.logs import configure
 from registry_grpc.server.app import Server
 from registry_grpc.server.compose import compose
-from registry_grpc.server.heaps import share_heaps
-from registry_grpc.server.lifecycle import run
+from registry_grpc.server.lifecycle import Signals, run
+from registry_grpc.server.process import prepare_process
+from registry_grpc.server.workers import Workers
 
 if TYPE_CHECKING:
     from registry_grpc.server.settings import Settings
-
-_LOG = logging.getLogger("registry_grpc.server")
 
 
 def serve(settings: Settings) -> None:
     """Serve until a signal to stop. Prints one line of JSON with the ports when it takes calls.
 
-    Raises: BindError, SchemaError, StoreInUseError, RegistryError when the database is away.
+    Raises: BindError, SchemaError, StoreInUseError, RegistryError when the database is away; WorkersError.
     """
-    share_heaps()
-    configure(settings.log_level, settings.log_format)
-    if failpoints.armed:
-        _LOG.warning("failpoints are armed: this server will fail on purpose")
-    run(_serve(settings), uvloop=settings.uvloop)
+    prepare_process(settings)
+    if settings.workers > 1:
+        asyncio.run(_supervise(settings))
+    else:
+        run(_serve(settings), uvloop=settings.uvloop)
+
+
+async def _supervise(settings: Settings) -> None:
+    await Workers(settings).run()
 
 
 async def _serve(settings: Settings) -> None:
     server = await Server.build(settings, compose)
     await server.start()
+    # Before anybody is told: whoever reads the line may send a signal at once.
+    signals = Signals()
     ready = {
         "ports": server.ports,
         "metrics_port": server.metrics_port,
@@ -42,5 +45,5 @@ async def _serve(settings: Settings) -> None:
     }
     sys.stdout.write(json.dumps(ready) + "\n")
     sys.stdout.flush()
-    await server.wait()
+    await signals.wait()
     await server.stop()

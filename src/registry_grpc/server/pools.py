@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
 from registry_grpc.domain.errors import Reason, RegistryError
 
 P = ParamSpec("P")
 T = TypeVar("T")
+CONTROL_WAIT_S = 1.5
+"""Longest wait for a control thread: with two seconds promised, there is time left to say no."""
 
 
 class Pool:
     """Runs blocking functions off the loop, a limited number of them at once and in waiting."""
 
-    def __init__(self, name: str, threads: int, *, max_waiting: int = 1024) -> None:
+    def __init__(self, name: str, threads: int, *, max_waiting: int = 1024, max_wait_s: float | None = None) -> None:
+        """`max_wait_s` bounds the wait for a thread, for pools whose threads may all be held by a sick database."""
+        self._threads = threads
+        self._max_wait_s = max_wait_s
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
         self._limit = threads + max_waiting
         self._open = 0
@@ -33,7 +38,7 @@ class Pool:
         Concurrency: event loop only. When the caller is cancelled the function still runs to its end, and still
         counts as running.
 
-        Raises: RATE_LIMITED when too many are waiting.
+        Raises: RATE_LIMITED when too many are waiting; DATABASE_UNAVAILABLE when no thread came free in time.
         """
         if self._open >= self._limit:
             raise RegistryError(Reason.RATE_LIMITED, "this server has too much waiting; retry later", retry_after_s=1)
@@ -42,7 +47,33 @@ class Pool:
         future = self._executor.submit(work, *(() if kwargs else args))
         self._open += 1
         future.add_done_callback(lambda _: _on_loop(loop, self._closed_one))
-        return await asyncio.wrap_future(future, loop=loop)
+        answer = asyncio.wrap_future(future, loop=loop)
+        if self._max_wait_s is None or self._open <= self._threads:
+            return await answer
+        return await self._impatient(future, answer, self._max_wait_s)
+
+    @staticmethod
+    async def _impatient(future: Future[T], answer: asyncio.Future[T], seconds: float) -> T:
+        given_up = False
+
+        def give_up() -> None:
+            nonlocal given_up
+            given_up = future.cancel()  # not when it runs already
+
+        timer = asyncio.get_running_loop().call_later(seconds, give_up)
+        try:
+            return await answer
+        except asyncio.CancelledError:
+            if not given_up:
+                raise
+            raise RegistryError(
+                Reason.DATABASE_UNAVAILABLE,
+                f"the database keeps this server so busy that no thread came free in {seconds:g} s; try again, "
+                "with the same request_id for a change",
+                retry_after_s=1,
+            ) from None
+        finally:
+            timer.cancel()
 
     def _closed_one(self) -> None:
         self._open -= 1

@@ -70,6 +70,9 @@ class Core:
     undelete_window: timedelta
     can_sign: bool
     max_uploads: int
+    max_open_uploads: int
+    upload_idle_s: float
+    upload_min_bytes_per_s: float
 
 
 def servicers(core: Core) -> tuple[Sequence[Adder], Uploads]:
@@ -82,6 +85,8 @@ def servicers(core: Core) -> tuple[Sequence[Adder], Uploads]:
         control=core.edge.control,
         observer=counts,
         max_open=core.max_uploads,
+        idle_s=core.upload_idle_s,
+        min_bytes_per_s=core.upload_min_bytes_per_s,
     )
     locate = files.LocateArtifact(core.edge.store)
     verified = VerifiedReads(core.artifacts)
@@ -169,6 +174,7 @@ def _artifact_verbs(core: Core, locate: files.LocateArtifact) -> ArtifactVerbs:
             MAX_FILES,
             core.draft_retention,
             core.upload_retention,
+            core.max_open_uploads,
         ),
         get_upload=upload_verbs.GetUpload(store),
         list_uploads=upload_verbs.ListUploads(store),

@@ -72,12 +72,26 @@ class Settings(BaseModel):
     s3_region: str = "us-east-1"
     s3_secure: bool = True
 
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    """Processes that share the listeners; more than one needs PostgreSQL."""
     control_threads: Count = 8
     transfer_threads: Count = 8
     max_in_flight: Count = 4096
     """Most calls open at once; a fuse for memory."""
+    max_in_flight_per_principal: Count = 1024
+    """Most of them by one principal, so that one cannot take them all."""
     max_uploads: Count = 64
     """Most upload streams open at once; each holds up to three parts of 16 MiB in memory."""
+    max_open_uploads: Count = 1000
+    """Most unfinished uploads of one principal."""
+    upload_idle_s: Seconds = 60.0
+    """An upload stream that sends nothing for so long is ended; it can be resumed."""
+    upload_min_bytes_per_s: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1024.0
+    """One that sends less, over `upload_idle_s`, is ended too, unless it says by an empty chunk that it is there."""
+    scrub_bytes_per_s: Annotated[int, Field(ge=0)] = 20 * MIB
+    """How fast stored bytes are hashed again to find rot; 0 for never."""
+    scrub_pass_s: Seconds = 7 * DAY_S
+    """A blob is hashed again so long after the last time, when the rate allows it."""
 
     max_staleness_s: Seconds = 2.0
     drain_s: Seconds = 25.0
@@ -85,10 +99,14 @@ class Settings(BaseModel):
     drain_wait_s: Annotated[float, Field(ge=0, le=60)] = 3.0
     """How long balancers get to notice before that; 0 is used when only this machine can reach the server."""
     max_connection_age_s: Seconds = 1800.0
+    max_connection_age_grace_s: Seconds = 600.0
+    """What calls of a connection past its age still get; then they are cut, half-sent ones too."""
     max_message_bytes: Annotated[int, Field(ge=3 * MIB, le=64 * MIB)] = 4 * MIB
     draft_retention_s: Seconds = 7 * DAY_S
     upload_retention_s: Seconds = 7 * DAY_S
 
+    loop_stall_s: Seconds = 2.0
+    """A loop that is stuck for longer is logged, with where it is stuck."""
     reflection: bool = True
     uvloop: bool = True
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -141,7 +159,7 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _together(self) -> Self:
-        faults = [*self._address_faults(), *self._tls_faults(), *self._store_faults()]
+        faults = [*self._address_faults(), *self._tls_faults(), *self._store_faults(), *self._worker_faults()]
         if faults:
             raise ValueError("\n".join(faults))
         return self
@@ -210,3 +228,15 @@ class Settings(BaseModel):
             if not (self.s3_secret_key or self.s3_secret_key_file):
                 faults.append("s3_secret_key or s3_secret_key_file: required by artifact_store = s3")
         return faults
+
+    def _worker_faults(self) -> list[str]:
+        if self.workers == 1 or self.database_url_file is not None:
+            return []
+        if self.database_url is not None and not self.database_url.get_secret_value().startswith("sqlite"):
+            return []
+        return [
+            (
+                f"workers: {self.workers} processes need PostgreSQL, because a SQLite file belongs to one process; "
+                "give database_url, or leave workers at 1"
+            )
+        ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 COMPLETING_POLL_S = 0.1
 IDLE_S = 60.0
 """A stream that sends nothing for so long is ended; the upload can be resumed."""
+AFTER_FINISH_S = 0.1
+"""What a client sent behind `finish_write` is here by then; most have ended their stream."""
 
 
 class UploadObserver(WaitObserver, Protocol):
@@ -53,6 +56,8 @@ class Uploads:
     max_open: int
     """Most streams at once: each holds up to three parts in memory."""
     idle_s: float = IDLE_S
+    min_bytes_per_s: float = 0.0
+    """A stream that brings less over `idle_s` is ended. 0 for any rate."""
     _open: int = 0
     _finishing: set[asyncio.Task[Upload]] = field(default_factory=set)
     """Completions under way; the loop itself holds tasks only weakly."""
@@ -85,6 +90,7 @@ class Uploads:
             if not isinstance(opened, Session):
                 outcome = "deduplicated"
                 return opened
+            pace = Pace(self.idle_s, self.min_bytes_per_s)
             stream = UploadStream(opened, self.transfer, self.control, self.observer)
             message: artifacts_pb2.WriteUploadRequest | None = first
             while message is not None:
@@ -93,10 +99,13 @@ class Uploads:
                 received += came
                 self.observer.upload_received(came)
                 if message.finish_write:
+                    await _require_end(messages)
                     upload = await self._finish(stream, message)
                     outcome = "deduplicated" if upload.deduplicated else "committed"
                     return upload
+                began_waiting = time.monotonic()
                 message = await self._next(messages, opened)
+                pace.judge(time.monotonic() - began_waiting, came, opened.persisted_size)
             await stream.settle()
             return opened.upload
         except RegistryError as error:
@@ -153,6 +162,51 @@ class Uploads:
         """Wait for the completions under way."""
         if self._finishing:
             await asyncio.wait(set(self._finishing))
+
+
+class Pace:
+    """Whether a stream brings its bytes fast enough. Only the time spent waiting for the client counts."""
+
+    def __init__(self, window_s: float, min_bytes_per_s: float) -> None:
+        """Judged whenever the waiting adds up to `window_s`."""
+        self._window_s = window_s
+        self._min_bytes_per_s = min_bytes_per_s
+        self._waited_s = 0.0
+        self._came = 0
+
+    def judge(self, waited_s: float, came: int, persisted_size: int) -> None:
+        """Take into account a message of `came` bytes and the wait behind it.
+
+        Raises: STREAM_IDLE.
+        """
+        self._waited_s += waited_s
+        self._came += came
+        if not came:
+            # A sign of life: the client has nothing to send yet, and says so. Their number is limited.
+            self._waited_s, self._came = 0.0, 0
+        if self._waited_s < self._window_s:
+            return
+        if self._came < self._min_bytes_per_s * self._waited_s:
+            raise RegistryError(
+                Reason.STREAM_IDLE,
+                f"{self._came} bytes came in {self._waited_s:.0f} s; the least is {self._min_bytes_per_s:g} bytes/s; "
+                "resume with a new WriteUpload call at persisted_size",
+                persistedSize=persisted_size,
+            )
+        self._waited_s, self._came = 0.0, 0
+
+
+async def _require_end(messages: AsyncIterator[artifacts_pb2.WriteUploadRequest]) -> None:
+    """Refuse what follows `finish_write`. A client that leaves its side of the stream open is waited for no longer.
+
+    Raises: INVALID_FIELD.
+    """
+    more = None
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(AFTER_FINISH_S):
+            more = await anext(messages, None)
+    if more is not None:
+        raise invalid_field("finish_write", "must be set in the last message only; nothing may follow it")
 
 
 _OUTCOMES = {

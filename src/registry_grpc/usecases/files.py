@@ -60,7 +60,7 @@ class LocateArtifact:
         def work(reader: Reader) -> tuple[Artifact, Blob]:
             artifact = _artifact(reader, name)
             blob = reader.blobs.get(artifact.blob_uid)
-            if blob is None or blob.state is not BlobState.LIVE:
+            if blob is None or blob.state not in {BlobState.LIVE, BlobState.DAMAGED}:
                 raise RegistryError(
                     Reason.ARTIFACT_CORRUPT,
                     f"the bytes of {artifact.name} ({artifact.path}) are no longer held; restore them from a backup",

@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from registry_grpc.domain.artifacts import BlobState
 from registry_grpc.domain.digests import manifest_digest
 from registry_grpc.domain.errors import Reason, RegistryError, Violation
 from registry_grpc.domain.events import Action
@@ -79,7 +80,7 @@ class FinalizeVersion:
         found = []
         for file in files:
             blob = self.store.read(lambda reader, uid=file.blob_uid: reader.blobs.get(uid))  # type: ignore[misc]
-            if blob is None:
+            if blob is None or blob.state is BlobState.DAMAGED:
                 raise _corrupt(file)
             found.append((file.path, sniff(file.path, file.digest.size_bytes, self._reader(blob.key, file))))
         return summarise(found)
@@ -163,6 +164,7 @@ class FinalizeVersion:
 def _corrupt(file: Artifact) -> RegistryError:
     return RegistryError(
         Reason.ARTIFACT_CORRUPT,
-        f"the stored bytes of {file.name} ({file.path}) are missing; restore them from a backup or upload again",
+        f"the stored bytes of {file.name} ({file.path}) are missing or damaged; "
+        "restore them from a backup or upload again",
         artifact=file.name,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -29,26 +30,37 @@ class ExpireUploads:
 
     def __call__(self) -> int:
         """How many were ended."""
-        ended = 0
-        for upload in self.store.read(lambda reader: reader.uploads.expired(BATCH)):
-            ended += self._expire(upload)
+        ended = sum(self._expire(upload) for upload in self.store.read(lambda reader: reader.uploads.expired(BATCH)))
+        # A store that is down must not keep the jobs behind this one from their turn: it is tried again next time.
+        with contextlib.suppress(RegistryError):
+            self._drop_ended()
         return ended
 
-    def _expire(self, seen: Upload) -> int:
-        def work(unit: Unit) -> Upload | None:
+    def _drop_ended(self) -> None:
+        # Also what was cancelled or failed long ago: dropping may have failed then, or a writer was still at work.
+        for upload in self.store.read(lambda reader: reader.uploads.ended(BATCH)):
+            drop_stored(self.artifacts, upload)
+            self._note_dropped(upload)
+
+    def _expire(self, seen: Upload) -> bool:
+        def work(unit: Unit) -> bool:
             upload = unit.uploads.lock(seen.name)
             if upload is None or upload.state not in OPEN_STATES or upload.expire_time > unit.now:
-                return None
+                return False
             after = replace(upload, state=UploadState.EXPIRED, epoch=upload.epoch + 1)
             unit.uploads.update(after)
             unit.uploads.delete_parts(upload.name)
-            return after
+            return True
 
-        upload = self.store.write(work).get()
-        if upload is None:
-            return 0
-        drop_stored(self.artifacts, upload)
-        return 1
+        return self.store.write(work).get()
+
+    def _note_dropped(self, seen: Upload) -> None:
+        def work(unit: Unit) -> None:
+            upload = unit.uploads.lock(seen.name)
+            if upload is not None:
+                unit.uploads.update(replace(upload, dropped=True))
+
+        self.store.write(work)
 
 
 @dataclass(frozen=True, slots=True)

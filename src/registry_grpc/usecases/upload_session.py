@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from registry_grpc.domain.artifacts import MIB, Blob, BlobState, UploadPart, UploadState
 from registry_grpc.domain.digests import Digest
 from registry_grpc.domain.errors import Reason, RegistryError
+from registry_grpc.failpoints import failpoint
 from registry_grpc.ports.artifacts import MissingObjectError
 from registry_grpc.usecases.attach import locked_draft, put_files, require_file_etag, require_room
 from registry_grpc.usecases.part_hash import BrokenHashError, PartHash, check_chunks
@@ -69,6 +70,7 @@ class Session:
         Raises: CHUNK_CHECKSUM, STORAGE_UNAVAILABLE, QUOTA_EXCEEDED, UPLOAD_CLOSED.
         """
         blocks = self._hash_part(number, offset, chunks, checksums)
+        failpoint("upload.u3.before")
         try:
             etag = self._writer.artifacts.put_part(
                 self.upload.key,
@@ -117,7 +119,9 @@ class Session:
             unit.uploads.update(after)
             return after
 
+        failpoint("upload.u3.stored")
         self.upload = self._writer.store.write(work).get()
+        failpoint("upload.u3.after")
         self._parts.append(part)
         return self.upload.persisted_size
 
@@ -134,13 +138,14 @@ class Session:
         """
         whole = not self.upload.store_upload
         tail_blocks = self._hash_part(1, 0, tail, checksums) if whole and self.upload.size_bytes else b""
+        failpoint("upload.u4.before")
         self._seal(SEAL)
+        failpoint("upload.u4.after")
         try:
-            if self._is_first or whole:
-                self._require(digest, self._hash.hexdigest())
+            self._require_streamed(digest, whole=whole)
             self._complete(tail if whole else None)
             if not self._is_first:
-                self._require(digest, self._read_back())
+                self._require_stored(digest)
             blocks = tail_blocks or b"".join(part.block_digests for part in self._parts)
             return self._commit(call, digest, blocks)
         except BaseException:
@@ -161,6 +166,20 @@ class Session:
 
         self.upload = self._writer.store.write(work).get()
 
+    def _require_streamed(self, digest: Digest, *, whole: bool) -> None:
+        failpoint("upload.u5.before")
+        if self._is_first or whole:
+            self._require(digest, self._hash.hexdigest())
+        failpoint("upload.u5.after")
+
+    def _require_stored(self, digest: Digest) -> None:
+        failpoint("upload.u7.before")
+        self._require(digest, self._read_back())
+        # What an earlier writer may have left beside the object.
+        with contextlib.suppress(RegistryError):
+            self._writer.artifacts.sweep(self.upload.key)
+        failpoint("upload.u7.after")
+
     def _require(self, digest: Digest, actual: str) -> None:
         if actual == digest.sha256:
             return
@@ -175,6 +194,7 @@ class Session:
 
     def _complete(self, tail: Sequence[bytes] | None) -> None:
         upload, artifacts = self.upload, self._writer.artifacts
+        failpoint("upload.u6.before")
         try:
             if tail is None:
                 artifacts.complete(upload.key, upload.store_upload, self._parts)
@@ -182,6 +202,7 @@ class Session:
                 artifacts.put(upload.key, tail, upload.size_bytes, object_metadata(upload))
         except MissingObjectError as error:
             raise self._lost() from error
+        failpoint("upload.u6.after")
 
     def _read_back(self) -> str:
         digest = self._writer.new_digest()
@@ -224,6 +245,9 @@ class Session:
             revision = unit.advance(str(version.name))
             # When another upload of the same bytes was faster, ours is kept as a row so that it gets deleted.
             unit.blobs.insert(mine)
+            if blob is None:
+                # Files whose stored bytes were damaged have them again.
+                unit.blobs.heal(mine)
             files = [(row.path, blob or mine, row.media_type)]
             (artifact,) = put_files(unit, version, files, revision, self._writer.draft_retention)
             after = replace(
@@ -237,6 +261,7 @@ class Session:
             unit.uploads.delete_parts(row.name)
             return after
 
+        failpoint("upload.u8.before")
         try:
             self.upload = self._writer.store.write(work, call).get()
         except RegistryError as error:
@@ -246,6 +271,7 @@ class Session:
                 # Cancelled while it was completed: nothing will ever point to the object.
                 drop_stored(self._writer.artifacts, self.upload)
             raise
+        failpoint("upload.u8.after")
         return self.upload
 
     def give_up(self) -> None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from registry_grpc.domain.artifacts import UploadState
+from registry_grpc.domain.errors import Reason, RegistryError
+from registry_grpc.failpoints import failpoint
 from registry_grpc.usecases.upload_session import Session
 from registry_grpc.usecases.uploads import CLOSED_STATES, held_by, object_metadata, require_upload, upload_closed
 
@@ -65,14 +67,25 @@ class UploadWriter:
         return Session(self, upload, parts)
 
     def _begin(self, upload: Upload) -> Upload:
+        failpoint("upload.u1.before")
         store_upload = self.artifacts.begin(upload.key, object_metadata(upload))
+        failpoint("upload.u1.after")
 
         def work(unit: Unit) -> Upload:
             after = replace(held_by(unit, upload), store_upload=store_upload)
             unit.uploads.update(after)
             return after
 
-        return self.store.write(work).get()
+        failpoint("upload.u2.before")
+        try:
+            begun = self.store.write(work).get()
+        except RegistryError as error:
+            if error.reason in {Reason.UPLOAD_SUPERSEDED, Reason.UPLOAD_CLOSED}:
+                # The row will never name it. Not after other errors: the commit may have happened.
+                self.artifacts.abort(upload.key, store_upload)
+            raise
+        failpoint("upload.u2.after")
+        return begun
 
 
 def is_sealed(upload: Upload, now: datetime) -> bool:

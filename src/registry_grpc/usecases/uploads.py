@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from registry_grpc.domain.artifacts import DEFAULT_MEDIA_TYPE, Upload, UploadState, check_path, part_bytes_for
 from registry_grpc.domain.digests import Digest
-from registry_grpc.domain.errors import Reason, RegistryError
+from registry_grpc.domain.errors import Reason, RegistryError, Violation
 from registry_grpc.domain.names import UploadName
+from registry_grpc.failpoints import failpoint
 from registry_grpc.usecases.attach import (
     locked_draft,
     put_files,
@@ -51,6 +52,8 @@ class StartUpload:
     max_files: int
     draft_retention: timedelta
     upload_retention: timedelta
+    max_open: int
+    """Most open uploads of one principal. Those that start at one moment may pass it by their number."""
 
     def __call__(self, call: Call[Upload], wanted: UploadRequest) -> Committed[Upload]:
         """Raises: INVALID_FIELD, VERSION_NOT_FOUND, VERSION_IMMUTABLE, ETAG_MISMATCH, QUOTA_EXCEEDED."""
@@ -88,10 +91,26 @@ class StartUpload:
                 files = [(upload.path, blob, upload.media_type)]
                 (artifact,) = put_files(unit, version, files, revision, self.draft_retention)
                 upload = replace(upload, state=UploadState.COMMITTED, deduplicated=True, artifact=artifact)
+            else:
+                self._require_few(unit, upload)
             unit.uploads.insert(upload)
             return upload
 
-        return self.store.write(work, call)
+        failpoint("upload.u0.before")
+        started = self.store.write(work, call)
+        failpoint("upload.u0.after")
+        return started
+
+    def _require_few(self, reader: Reader, upload: Upload) -> None:
+        if reader.uploads.open_by(upload.creator, self.max_open) < self.max_open:
+            return
+        raise RegistryError(
+            Reason.QUOTA_EXCEEDED,
+            f"{upload.creator} has {self.max_open} open uploads, the most there may be; finish or cancel some "
+            "(ListUploads shows those of a version), or wait until they expire",
+            violations=(Violation(upload.creator, f"at most {self.max_open} open uploads"),),
+            limit=self.max_open,
+        )
 
 
 def require_upload(upload: Upload | None, name: UploadName) -> Upload:
@@ -172,9 +191,11 @@ class CancelUpload:
 
 
 def drop_stored(artifacts: ArtifactStore, upload: Upload) -> None:
-    """Drop what the store keeps of an upload that ended without a file: parts, or the object a writer completed."""
-    if upload.store_upload:
-        artifacts.abort(upload.key, upload.store_upload)
+    """Drop what the store keeps of an upload that ended without a file: parts, or the object a writer completed.
+
+    What a server had begun and not yet saved when it was killed is found by the key.
+    """
+    artifacts.sweep(upload.key)
     artifacts.delete(upload.key)
 
 

@@ -13,6 +13,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from registry_grpc.failpoints import failpoint
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from typing import Protocol, TypeVar
@@ -172,6 +174,7 @@ class ChangeFeed:
     @staticmethod
     def _page(after: int) -> Callable[[Reader], tuple[int, list[Event]]]:
         def work(reader: Reader) -> tuple[int, list[Event]]:
+            failpoint("feed.poll.before")
             head = reader.feed.head()
             return head, list(reader.feed.after(after, PAGE_EVENTS)) if head > after else []
 

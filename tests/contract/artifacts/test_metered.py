@@ -31,6 +31,7 @@ def test_every_operation_is_reported_with_its_outcome_and_bytes():
     with pytest.raises(MissingObjectError):
         list(store.read("nothing", 0, 1))
     store.abort("k", upload)
+    store.sweep("k")
     store.delete("k")
     store.ping()
     assert seen.rows == [
@@ -43,6 +44,7 @@ def test_every_operation_is_reported_with_its_outcome_and_bytes():
         ("read", "ok", 2),
         ("read", "not_found", 0),
         ("abort", "ok", 0),
+        ("sweep", "ok", 0),
         ("delete", "ok", 0),
         ("ping", "ok", 0),
     ]

@@ -31,6 +31,7 @@ def calls(store: S3ArtifactStore):
         "begin": lambda: store.begin("k", NOTE),
         "put_part": lambda: store.put_part("k", upload, 1, 0, [b"x" * MIB] * 16, 16 * MIB),
         "abort": lambda: store.abort("k", upload),
+        "sweep": lambda: store.sweep("k"),
         "put": lambda: store.put("k", [b"x"], 1, NOTE),
         "head": lambda: store.head("k"),
         "read": lambda: list(store.read("k", 0, 1)),

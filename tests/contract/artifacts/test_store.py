@@ -99,6 +99,26 @@ def test_completing_what_was_aborted_finds_nothing(store, key):
     assert store.head(key) is None
 
 
+def test_sweeping_a_key_drops_what_was_begun_for_it_and_nothing_else(store, key):
+    other = f"{key}/other"
+    lost, kept = store.begin(key, NOTE), store.begin(other, NOTE)
+    again = store.begin(key, NOTE)
+    send(store, key, again, b"a" * 1000)
+    parts = send(store, other, kept, b"b" * 1000)
+
+    store.sweep(key)
+
+    for upload in (lost, again):
+        with pytest.raises(MissingObjectError):
+            store.put_part(key, upload, 1, 0, [b"late"], 4)
+    store.complete(other, kept, parts)
+    assert whole(store, other) == b"b" * 1000
+    # Sweeping what has nothing is a success, and a finished object stays.
+    store.sweep(key)
+    store.sweep(other)
+    assert whole(store, other) == b"b" * 1000
+
+
 def test_completing_never_overwrites(store, key):
     store.put(key, [b"first"], 5, NOTE)
     upload = store.begin(key, NOTE)

@@ -1,3 +1,4 @@
+import itertools
 import threading
 import time
 from datetime import timedelta
@@ -132,6 +133,21 @@ def test_a_lock_that_is_never_given_up_becomes_a_conflict(store, monkeypatch):
         holder.join()
 
 
+def test_a_conflict_is_tried_five_times_with_growing_pauses_of_random_length(store):
+    began = []
+
+    def work(unit):
+        began.append(time.monotonic())
+        execute(unit, "DO $$ BEGIN RAISE SQLSTATE '40001'; END $$")
+
+    assert reason_of(lambda: store.write(work)) is Reason.TRANSACTION_CONFLICT
+    pauses = [after - before for before, after in itertools.pairwise(began)]
+    assert len(pauses) == 4
+    for number, pause in enumerate(pauses, 1):
+        longest = 0.01 * 2**number
+        assert longest / 2 <= pause < longest + 0.25, pauses
+
+
 def test_a_connection_that_leads_to_a_standby_is_given_up(store):
     pids = []
 
@@ -178,6 +194,7 @@ class Lost:
         raise room.CommitUnknownError
 
 
+@pytest.mark.promise("P04", "unknown commit")
 @pytest.mark.parametrize("before", [True, False])
 def test_a_commit_of_unknown_outcome_is_settled_by_the_answer_kept_with_it(store, monkeypatch, before):
     Lost(store, monkeypatch, before=before)

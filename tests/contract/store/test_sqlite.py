@@ -50,6 +50,7 @@ def test_files_are_the_owners_alone(store, path):
     assert set(modes.values()) == {0o600}
 
 
+@pytest.mark.promise("P01", "settings")
 def test_writer_and_readers_have_the_settings_that_keep_data_safe(store):
     asked = ("journal_mode", "synchronous", "foreign_keys", "mmap_size", "query_only", "wal_autocheckpoint")
     writer = store.write(lambda unit: [pragma(unit.session, name) for name in asked]).get()

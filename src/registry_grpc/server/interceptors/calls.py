@@ -40,12 +40,16 @@ _MAX_ID = 64
 class Desk:
     """What all calls of a process share."""
 
-    def __init__(self, authenticator: Authenticator, recorder: Recorder, *, max_in_flight: int) -> None:
-        """`max_in_flight` is a fuse for memory, not a quota."""
+    def __init__(
+        self, authenticator: Authenticator, recorder: Recorder, *, max_in_flight: int, max_per_principal: int
+    ) -> None:
+        """`max_in_flight` is a fuse for memory, not a quota; `max_per_principal` keeps one from taking all of them."""
         self.authenticator = authenticator
         self.recorder = recorder
         self.max_in_flight = max_in_flight
+        self.max_per_principal = max_per_principal
         self.in_flight = 0
+        self._held: dict[str, int] = {}
         self._prefix = secrets.token_hex(6)
         self._ids = count(1)
 
@@ -53,13 +57,36 @@ class Desk:
         """A new id, unique to this process and unlikely to meet another's."""
         return self._prefix + str(next(self._ids))
 
+    def admit(self, principal: str) -> None:
+        """Let one more call of a caller who was proven in; `leave` when it ends.
+
+        Raises: RATE_LIMITED.
+        """
+        held = self._held.get(principal, 0)
+        if held >= self.max_per_principal:
+            raise RegistryError(
+                Reason.RATE_LIMITED,
+                f"you have {held} calls open at this server, which is the most one principal may; wait for some to end",
+                retry_after_s=1,
+            )
+        self._held[principal] = held + 1
+
+    def leave(self, principal: str) -> None:
+        """One call less. Principals without any are forgotten."""
+        held = self._held[principal] - 1
+        if held:
+            self._held[principal] = held
+        else:
+            del self._held[principal]
+
 
 class Call:
     """One call. `enter` it, then exactly one of `succeed` and `fail`."""
 
-    __slots__ = ("_began", "_context", "_desk", "_info", "_method", "_values", "deadline_s")
+    __slots__ = ("_admitted", "_began", "_context", "_desk", "_info", "_method", "_values", "deadline_s")
 
     def __init__(self, desk: Desk, method: Method, context: Any) -> None:  # noqa: ANN401 - grpc's context has no usable type
+        self._admitted = False
         self._began = began = time.monotonic()
         self._desk = desk
         self._method = method
@@ -99,7 +126,10 @@ class Call:
                 retry_after_s=1,
             )
         proof = desk.authenticator.cached(self._values)
-        info.principal = proof.principal if proof else await desk.authenticator.authenticate(self._values)
+        principal = proof.principal if proof else await desk.authenticator.authenticate(self._values)
+        info.principal = principal
+        desk.admit(principal.name)
+        self._admitted = True
 
     def succeed(self) -> None:
         """The servicer answered, and the answer could be encoded."""
@@ -158,6 +188,8 @@ class Call:
         method, desk, info = self._method, self._desk, self._info
         meter = method.meter
         desk.in_flight -= 1
+        if self._admitted:
+            desk.leave(info.principal.name)
         meter.in_flight -= 1
         meter.ended.append((code, seconds))
         desk.recorder.touch()

@@ -52,7 +52,7 @@ class LocalArtifactStore:
         """Begin a multipart write of `key`: an empty file, and beside it the key and metadata."""
         check_key(key)
         check_metadata(metadata)
-        upload = secrets.token_hex(_UPLOAD_ID_CHARACTERS // 2)
+        upload = _name_under_way(key)
         note = json.dumps({"key": key, "metadata": dict(metadata)}).encode()
         with files.mapped_errors():
             files.create_file(self._uploads / f"{upload}.json", [note])
@@ -116,12 +116,20 @@ class LocalArtifactStore:
         with files.mapped_errors(), self._gate.alone(store_upload):
             self._drop_upload(store_upload)
 
+    def sweep(self, key: str) -> None:
+        """Remove every file under way for the key."""
+        check_key(key)
+        with files.mapped_errors():
+            for path in self._uploads.glob(f"{_mark(key)}*"):
+                with self._gate.alone(path.name.partition(".")[0]):
+                    path.unlink(missing_ok=True)
+
     def put(self, key: str, chunks: Sequence[bytes], size_bytes: int, metadata: Mapping[str, str]) -> None:
         """Store a whole small object."""
         check_key(key)
         check_metadata(metadata)
         check_size(chunks, size_bytes)
-        temporary = self._uploads / f"{secrets.token_hex(_UPLOAD_ID_CHARACTERS // 2)}.put"
+        temporary = self._uploads / f"{_name_under_way(key)}.put"
         with files.mapped_errors():
             try:
                 files.create_file(temporary, chunks)
@@ -232,6 +240,15 @@ class LocalArtifactStore:
         (self._uploads / store_upload).unlink(missing_ok=True)
         (self._uploads / f"{store_upload}.json").unlink(missing_ok=True)
         files.sync_directory(self._uploads)
+
+
+def _mark(key: str) -> str:
+    return hashlib.sha256(key.encode()).hexdigest()[: _UPLOAD_ID_CHARACTERS // 2]
+
+
+def _name_under_way(key: str) -> str:
+    """A new name that tells `sweep` whose it is."""
+    return _mark(key) + secrets.token_hex(_UPLOAD_ID_CHARACTERS // 4)
 
 
 def _check_layout(parts: Sequence[UploadPart]) -> None:

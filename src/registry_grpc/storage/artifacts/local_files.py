@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from threading import Condition
 
+from registry_grpc.failpoints import failpoint
 from registry_grpc.storage.artifacts.faults import storage_full, unavailable
 
 FILE_MODE = 0o600
@@ -60,6 +61,7 @@ def make_directories(root: Path, path: Path) -> None:
 
 def write_chunks(descriptor: int, chunks: Sequence[bytes], offset: int) -> None:
     """Write chunks one after another from `offset` on, without copying them together."""
+    failpoint("store.file.write")
     waiting: list[memoryview] = [memoryview(chunk) for chunk in chunks if chunk]
     while waiting:
         batch = waiting[:_MAX_VECTORS]

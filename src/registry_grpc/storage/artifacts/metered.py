@@ -63,6 +63,11 @@ class MeteredArtifactStore:
         with self._measured("abort"):
             self._store.abort(key, store_upload)
 
+    def sweep(self, key: str) -> None:
+        """As the store inside."""
+        with self._measured("sweep"):
+            self._store.sweep(key)
+
     def put(self, key: str, chunks: Sequence[bytes], size_bytes: int, metadata: Mapping[str, str]) -> None:
         """As the store inside."""
         with self._measured("put") as tally:

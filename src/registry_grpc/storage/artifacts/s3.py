@@ -15,6 +15,7 @@ from urllib.parse import quote, urlsplit
 
 import minio
 import urllib3
+from minio.credentials.credentials import Credentials
 
 from registry_grpc.domain.artifacts import UploadPart
 from registry_grpc.ports.artifacts import MissingObjectError, ObjectInfo
@@ -80,7 +81,14 @@ class S3ArtifactStore:
             )
 
         self._client = client(endpoint, encrypted=secure)
-        self._requests = SignedRequests(self._client, pool, bucket, prefix)
+        self._requests = SignedRequests(
+            self._client,
+            pool,
+            bucket,
+            prefix,
+            region=region,
+            credentials=Credentials(access_key, secret_key),
+        )
         self._public: minio.Minio | None = None
         if public_endpoint:
             parts = urlsplit(public_endpoint if "//" in public_endpoint else f"//{public_endpoint}")
@@ -133,6 +141,11 @@ class S3ArtifactStore:
         """Drop the multipart upload."""
         _, upload = _split(store_upload)
         self._remove(key, {"uploadId": upload})
+
+    def sweep(self, key: str) -> None:
+        """Drop the multipart uploads of the key. A `put` leaves nothing unfinished in S3."""
+        for upload in self._requests.uploads(key):
+            self._remove(key, {"uploadId": upload})
 
     def put(self, key: str, chunks: Sequence[bytes], size_bytes: int, metadata: Mapping[str, str]) -> None:
         """Store a small object by one request."""

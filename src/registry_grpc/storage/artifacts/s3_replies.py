@@ -78,6 +78,13 @@ def code_of(reply: Reply) -> str:
     return _BY_STATUS.get(reply.status, "ServiceUnavailable" if reply.status >= 500 else "Unknown")  # noqa: PLR2004
 
 
+def upload_ids(body: bytes, name: str) -> list[str]:
+    """The ids in a list of multipart uploads, of those whose object has exactly this name."""
+    root = parse(body)
+    uploads = () if root is None else (child for child in root if child.tag.endswith("Upload"))
+    return [text_of(upload, "UploadId") for upload in uploads if text_of(upload, "Key") == name]
+
+
 def is_gone(code: str) -> bool:
     """Whether the code says that there is no such object or upload."""
     return code in _GONE

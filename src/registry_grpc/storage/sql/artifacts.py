@@ -26,6 +26,7 @@ _LIST = _OF_VERSION.where(table.c.path > bindparam("after")).order_by(table.c.pa
 _COUNT = select(func.count(), func.coalesce(func.sum(table.c.size_bytes), 0)).where(
     table.c.version_uid == bindparam("version_uid")
 )
+_OF_BLOB = select(table).where(table.c.blob_uid == bindparam("blob_uid")).limit(bindparam("limit"))
 _LOGICAL = select(func.coalesce(func.sum(table.c.size_bytes), 0))
 _PATHS = select(table.c.path).where(table.c.version_uid == bindparam("version_uid"))
 _AT = _PATHS.where(table.c.folded_path.in_(bindparam("folded", expanding=True)))
@@ -94,6 +95,10 @@ class Artifacts:
             below = {"version_uid": version_uid, **_bounds(some)}
             found.update(row.path for row in self._session.all(_below(len(some)), below))
         return sorted(found)
+
+    def of_blob(self, blob_uid: str, limit: int) -> Sequence[Artifact]:
+        """See the port."""
+        return [_artifact(row) for row in self._session.all(_OF_BLOB, {"blob_uid": blob_uid, "limit": limit})]
 
     def logical_bytes(self) -> int:
         """See the port."""

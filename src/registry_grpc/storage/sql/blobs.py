@@ -9,6 +9,7 @@ from sqlalchemy import bindparam, func, insert, or_, select, tuple_, update
 
 from registry_grpc.domain.artifacts import Blob, BlobState
 from registry_grpc.domain.digests import Digest
+from registry_grpc.storage.sql.tables import artifact
 from registry_grpc.storage.sql.tables import blob as table
 
 if TYPE_CHECKING:
@@ -39,6 +40,26 @@ _CLAIM = (
 _TOTALS = select(table.c.state, func.count(), func.coalesce(func.sum(table.c.size_bytes), 0)).group_by(table.c.state)
 _REVIVE = update(table).where(table.c.uid == bindparam("with_uid")).values(state=BlobState.LIVE)
 _INSERT = insert(table)
+_LOCK = _GET.with_for_update(key_share=True)
+_DUE = (
+    select(table)
+    .where(table.c.state == bindparam("in_state"), table.c.check_time < bindparam("before"))
+    .order_by(table.c.check_time)
+    .limit(1)
+)
+_CHECKED = update(table).where(table.c.uid == bindparam("with_uid"))
+_DAMAGED = (
+    select(table.c.uid)
+    .where(
+        table.c.project == bindparam("project"),
+        table.c.sha256 == bindparam("sha256"),
+        table.c.size_bytes == bindparam("size_bytes"),
+        table.c.state == BlobState.DAMAGED,
+    )
+    .with_for_update(key_share=True)
+)
+_HAND_OVER = update(artifact).where(artifact.c.blob_uid == bindparam("from_uid")).values(blob_uid=bindparam("to_uid"))
+_RETIRE = update(table).where(table.c.uid == bindparam("with_uid")).values(state=BlobState.DELETING)
 _EXTEND = update(table).where(
     table.c.uid.in_(bindparam("uids", expanding=True)),
     or_(table.c.lease_until.is_(None), table.c.lease_until < bindparam("until", type_=table.c.lease_until.type)),
@@ -46,7 +67,7 @@ _EXTEND = update(table).where(
 
 
 class Blobs:
-    """Implements `ports.repositories.Blobs`."""
+    """Implements `ports.stored.Blobs`."""
 
     def __init__(self, session: Session) -> None:
         """Reads and writes through `session`."""
@@ -86,6 +107,36 @@ class Blobs:
         """See the port."""
         self._session.change(_INSERT, _values(blob))
 
+    def lock(self, blob_uid: str) -> Blob | None:
+        """See the port."""
+        row = self._session.lock(_LOCK, {"uid": blob_uid})
+        return _blob(row) if row else None
+
+    def due(self, before: datetime) -> Blob | None:
+        """See the port."""
+        # One state at a time, so that the index gives the first row at once.
+        rows = [
+            self._session.one(_DUE, {"in_state": state, "before": before})
+            for state in (BlobState.LIVE, BlobState.DAMAGED)
+        ]
+        found = sorted((row for row in rows if row), key=lambda row: row.check_time)
+        return _blob(found[0]) if found else None
+
+    def checked(self, blob: Blob) -> None:
+        """See the port."""
+        values = _values(blob)
+        said = {name: values[name] for name in ("state", "check_time", "damage", "damage_time")}
+        self._session.change(_CHECKED, {"with_uid": blob.uid, **said})
+
+    def heal(self, blob: Blob) -> int:
+        """See the port."""
+        values = {"project": blob.project, "sha256": blob.digest.sha256, "size_bytes": blob.digest.size_bytes}
+        damaged = [row.uid for row in self._session.all(_DAMAGED, values)]
+        for uid in damaged:
+            self._session.stamp(_HAND_OVER, {"from_uid": uid, "to_uid": blob.uid})
+            self._session.change(_RETIRE, {"with_uid": uid})
+        return len(damaged)
+
     def extend_lease(self, blob_uids: Collection[str], until: datetime) -> None:
         """See the port."""
         wanted = sorted(blob_uids)
@@ -104,6 +155,9 @@ def _blob(row: Record) -> Blob:
         state=row.state,
         create_time=row.create_time,
         lease_until=row.lease_until,
+        check_time=row.check_time if row.check_time > row.create_time else None,
+        damage=row.damage,
+        damage_time=row.damage_time,
     )
 
 
@@ -118,4 +172,8 @@ def _values(blob: Blob) -> dict[str, Any]:
         "state": blob.state,
         "create_time": blob.create_time,
         "lease_until": blob.lease_until,
+        # Its bytes were hashed when they came.
+        "check_time": blob.check_time or blob.create_time,
+        "damage": blob.damage,
+        "damage_time": blob.damage_time,
     }

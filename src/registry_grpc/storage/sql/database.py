@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from psycopg import ProgrammingError
+from psycopg.conninfo import make_conninfo
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
+
+from registry_grpc.storage.sql.faults import AddressError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,19 +51,28 @@ class Database(Protocol):
 def parse_url(url: str) -> URL:
     """The address, with the driver we use.
 
-    Raises: ValueError, without the password, for an address that is neither SQLite nor PostgreSQL.
+    Raises: AddressError, a ValueError, for an address that is neither SQLite nor PostgreSQL, or has unknown options.
     """
     try:
         parsed = make_url(url)
-    except ArgumentError:
-        msg = "the database address is no URL; use sqlite:///path or postgresql://user@host/database"
-        raise ValueError(msg) from None
+    except (ArgumentError, ValueError):  # their texts show parts of it, which may be of the password
+        raise AddressError(
+            "the database address is no URL; use sqlite:///path or postgresql://user:password@host:port/database, "
+            "with %XX for what is no letter or digit in the password"
+        ) from None
     if parsed.get_backend_name() == "sqlite":
         if not parsed.database or parsed.database == ":memory:":
-            msg = "SQLite needs a file: sqlite:///path (four slashes for an absolute path)"
-            raise ValueError(msg)
+            raise AddressError("SQLite needs a file: sqlite:///path (four slashes for an absolute path)")
         return parsed.set(drivername="sqlite")
     if parsed.get_backend_name() in {"postgresql", "postgres"}:
+        _require_options(parsed)
         return parsed.set(drivername="postgresql+psycopg")
-    msg = f"databases of kind {parsed.get_backend_name()!r} are not known; use sqlite:///path or postgresql://…"
-    raise ValueError(msg)
+    raise AddressError("databases of this kind are not known; the address begins with sqlite:/// or postgresql://")
+
+
+def _require_options(parsed: URL) -> None:
+    for name in parsed.query:
+        try:
+            make_conninfo(**{name: ""})
+        except ProgrammingError:
+            raise AddressError(f"the database address has an option {name!r}, which PostgreSQL does not know") from None

@@ -20,6 +20,10 @@ class SchemaError(RuntimeError):
     """The database's schema is not the one this program knows; the message says what to do."""
 
 
+class AddressError(ValueError):
+    """The database address cannot be used; the message says why and shows no part of it that may be secret."""
+
+
 class StoreInUseError(RuntimeError):
     """Another process has this SQLite database open."""
 

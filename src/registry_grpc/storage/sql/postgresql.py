@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from psycopg.errors import ReadOnlySqlTransaction
-from sqlalchemy import create_engine, func, select
+from sqlalchemy import create_engine, event, func, select
 from sqlalchemy.exc import DBAPIError
 
+from registry_grpc.failpoints import failpoint
+from registry_grpc.storage.sql.answering import AnsweringConnection
 from registry_grpc.storage.sql.faults import CommitUnknownError, Fault, fault_of
 
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ class PostgresDatabase:
     def __init__(self, url: URL, *, pool_size: int) -> None:
         """Connects to nothing yet. `pool_size` should be at least the number of threads that call."""
         self._engine = engine_for(url, pool_size=pool_size, session_limits=SESSION_LIMITS)
+        event.listen(self._engine, "do_connect", _connect)
         self._autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._snapshot = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
@@ -95,10 +98,17 @@ def engine_for(url: URL, *, pool_size: int, session_limits: dict[str, str]) -> E
     )
 
 
+def _connect(_dialect: object, _record: object, given: list[Any], named: dict[str, Any]) -> AnsweringConnection:
+    """Only for the store: a migration may rightly take minutes."""
+    return AnsweringConnection.connect(*given, **named)
+
+
 def _commit(connection: Connection) -> None:
+    failpoint("write.commit.before")
     try:
         connection.commit()
     except DBAPIError as error:
         if fault_of(error) is Fault.LOST:
             raise CommitUnknownError from error
         raise
+    failpoint("write.commit.after")

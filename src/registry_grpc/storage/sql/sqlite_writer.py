@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy.exc import DBAPIError
 
+from registry_grpc.failpoints import failpoint
 from registry_grpc.storage.sql.faults import TransactionGoneError
 
 if TYPE_CHECKING:
@@ -86,7 +87,9 @@ class Writer:
         for job in self._waiting(GROUP - 1):
             group.append(job)
             job.run(self._connection)
+        failpoint("write.commit.before")
         self._connection.exec_driver_sql("COMMIT")
+        failpoint("write.commit.after")
 
     def _waiting(self, most: int) -> Iterator[_Job]:
         for _ in range(most):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from registry_grpc.domain.calls import Committed
 from registry_grpc.domain.errors import Reason, RegistryError
+from registry_grpc.failpoints import failpoint
 from registry_grpc.storage.sql import journal, leases, schema
 from registry_grpc.storage.sql.bootstrap import ensure_registry
 from registry_grpc.storage.sql.database import parse_url
@@ -159,13 +160,17 @@ class SqlStore:
             earlier = journal.recall(session, self._statements, call)
             if earlier is not None:
                 return earlier, False
+        failpoint("write.begun")
         unit = SqlUnit(session, call, self._statements)
         value = work(unit)
+        failpoint("write.body.after")
         if validate_only:
             return Committed(value=value), False
         unit.finish()
+        failpoint("write.event.after")
         if call is not None and keeps_answer:
             journal.remember(session, call, call.encode(value), unit.revision)
+        failpoint("write.answer.after")
         return Committed(value=value, revision=unit.revision, events=unit.events), True
 
     def _recall(self, call: Call[T] | None) -> Committed[T] | None:

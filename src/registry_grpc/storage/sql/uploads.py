@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Select, bindparam, delete, insert, select, tuple_, update
+from sqlalchemy import Select, bindparam, delete, func, insert, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from registry_grpc.domain.artifacts import Upload, UploadPart, UploadState
@@ -30,6 +30,23 @@ _EXPIRED = (
     .order_by(table.c.expire_time)
     .limit(bindparam("limit"))
 )
+# The words are spelled out as in the indexes, or a planner would not know that they apply.
+_ENDED = (
+    select(table)
+    .where(
+        table.c.state.in_([UploadState.FAILED, UploadState.CANCELLED, UploadState.EXPIRED]),
+        ~table.c.dropped,
+        table.c.expire_time <= bindparam("now"),
+    )
+    .order_by(table.c.expire_time)
+    .limit(bindparam("limit"))
+)
+_OPEN_BY = select(func.count()).select_from(
+    select(table.c.id)
+    .where(table.c.creator == bindparam("by"), table.c.state.in_([UploadState.ACTIVE, UploadState.FINALIZING]))
+    .limit(bindparam("limit"))
+    .subquery()
+)
 _PARTS = select(part).join(table, table.c.id == part.c.upload).where(_NAMED).order_by(part.c.number)
 _PUT = upsert(part)
 _PUT_PART = _PUT.on_conflict_do_update(
@@ -51,7 +68,7 @@ def _list(*, by_state: bool, from_start: bool) -> Select[Any]:
 
 
 class Uploads:
-    """Implements `ports.repositories.Uploads`."""
+    """Implements `ports.stored.Uploads`."""
 
     def __init__(self, session: Session) -> None:
         """Reads and writes through `session`."""
@@ -124,6 +141,16 @@ class Uploads:
         rows = self._session.all(_EXPIRED, {"now": self._session.now, "limit": limit})
         return [_upload(row) for row in rows]
 
+    def ended(self, limit: int) -> Sequence[Upload]:
+        """See the port."""
+        rows = self._session.all(_ENDED, {"now": self._session.now, "limit": limit})
+        return [_upload(row) for row in rows]
+
+    def open_by(self, creator: str, limit: int) -> int:
+        """See the port."""
+        row = self._session.one(_OPEN_BY, {"by": creator, "limit": limit})
+        return int(row[0]) if row else 0
+
 
 def _key(name: UploadName) -> dict[str, Any]:
     return {"with_id": name.upload, "in_project": name.project}
@@ -151,6 +178,7 @@ def _upload(row: Record) -> Upload:
         sealed_until=row.sealed_until,
         deduplicated=row.deduplicated,
         failure=row.failure,
+        dropped=row.dropped,
         artifact=row.artifact,
     )
 
@@ -179,5 +207,6 @@ def _values(upload: Upload) -> dict[str, Any]:
         "sealed_until": upload.sealed_until,
         "deduplicated": upload.deduplicated,
         "failure": upload.failure,
+        "dropped": upload.dropped,
         "artifact": upload.artifact,
     }

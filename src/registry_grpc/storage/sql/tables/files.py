@@ -19,8 +19,12 @@ blob = Table(
     choice("state", BlobState),
     moment("create_time"),
     moment("lease_until", nullable=True),
+    moment("check_time"),
+    text("damage"),
+    moment("damage_time", nullable=True),
     UniqueConstraint("key"),
     Index(None, "state", "create_time"),
+    Index(None, "state", "check_time"),
 )
 index_where(
     "ux_blob_held", "state IN ('live', 'condemned')", blob.c.project, blob.c.sha256, blob.c.size_bytes, unique=True
@@ -72,10 +76,13 @@ upload = Table(
     moment("sealed_until", nullable=True),
     flag("deduplicated"),
     text("failure"),
+    flag("dropped"),
     document("artifact", documents.ARTIFACT, nullable=True),
     Index(None, "version_uid", "state", "create_time", "id"),
     Index(None, "state", "expire_time"),
 )
+index_where("ix_upload_open", "state IN ('active', 'finalizing')", upload.c.creator)
+index_where("ix_upload_ended", "state IN ('failed', 'cancelled', 'expired') AND NOT dropped", upload.c.expire_time)
 
 upload_part = Table(
     "upload_part",

@@ -1,0 +1,1 @@
+"""Known bugs that proofs must notice."""

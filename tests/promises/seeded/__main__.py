@@ -1,0 +1,119 @@
+"""Puts known bugs into a copy of the product and shows that the proofs notice: `make seeded`.
+
+For each bug the named proofs run twice in a copy of the tree: as it is, where they must pass, and with the bug, where
+at least one must fail. The result goes to docs/seeded-bugs.md.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.promises.seeded.bugs import BUGS, Bug
+
+ROOT = Path(__file__).resolve().parents[3]
+PAGE = ROOT / "docs/seeded-bugs.md"
+LIMIT_S = 600.0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What came of one bug."""
+
+    bug: Bug
+    caught_by: list[str]
+    seconds: float
+
+
+def main() -> int:
+    """Check every bug, or those named on the command line; 0 when all are caught."""
+    wanted = [bug for bug in BUGS if not sys.argv[1:] or bug.name in sys.argv[1:]]
+    verdicts = []
+    with tempfile.TemporaryDirectory(prefix="seeded-") as text:
+        tree = Path(text) / "tree"
+        for bug in wanted:
+            verdicts.append(check(bug, tree))
+            print(f"{bug.name}: {', '.join(verdicts[-1].caught_by) or 'NOT CAUGHT'}", flush=True)
+    if len(wanted) == len(BUGS):
+        PAGE.write_text(page(verdicts))
+    return 0 if all(verdict.caught_by for verdict in verdicts) else 1
+
+
+def check(bug: Bug, tree: Path) -> Verdict:
+    """Run the proofs of `bug` without and with it."""
+    began = time.monotonic()
+    copy(tree)
+    if failed := failures(tree, bug.proofs):
+        raise SystemExit(f"{bug.name}: {failed} fail without the bug; nothing can be said about it")
+    for edit in bug.edits:
+        path = tree / "src/registry_grpc" / edit.file
+        source = path.read_text()
+        if source.count(edit.old) != 1:
+            raise SystemExit(f"{bug.name}: {edit.file} has {source.count(edit.old)} places that read {edit.old!r}")
+        path.write_text(source.replace(edit.old, edit.new))
+    return Verdict(bug, failures(tree, bug.proofs), time.monotonic() - began)
+
+
+def copy(tree: Path) -> None:
+    """What git would commit, without the history."""
+    shutil.rmtree(tree, ignore_errors=True)
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in filter(None, listed.stdout.split("\0")):
+        if (ROOT / name).is_file():
+            (tree / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, tree / name)
+
+
+def failures(tree: Path, proofs: tuple[str, ...]) -> list[str]:
+    """Those of `proofs` that fail in `tree`."""
+    from tests.kit.engines import service_environment
+
+    report = tree / "report.txt"
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:randomly", "-p", "no:cacheprovider", "-rfE", *proofs],
+        cwd=tree,
+        # First on the path: the environment's own copy of the project is the one without the bug.
+        env=os.environ | service_environment() | {"PYTHONPATH": f"{tree / 'src'}:{tree}"},
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+    report.write_text(done.stdout)
+    if done.returncode not in {0, 1}:
+        raise SystemExit(f"pytest ended with {done.returncode}:\n{done.stdout[-3000:]}")
+    words = [line.split()[1] for line in done.stdout.splitlines() if line.startswith(("FAILED ", "ERROR "))]
+    return sorted({word.partition("[")[0] for word in words})
+
+
+def page(verdicts: list[Verdict]) -> str:
+    """The page that lists bugs and what caught them."""
+    lines = [
+        "# Seeded bugs",
+        "",
+        "Written by `make seeded`; do not edit. A proof that cannot fail proves nothing: each of these bugs was put",
+        "into a copy of the product, and the proofs that noticed are named.",
+        "",
+        "| bug | what it breaks | caught by |",
+        "|---|---|---|",
+    ]
+    for verdict in verdicts:
+        caught = "<br>".join(f"`{test}`" for test in verdict.caught_by) or "**nothing**"
+        lines.append(f"| {verdict.bug.name} | {verdict.bug.breaks} | {caught} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

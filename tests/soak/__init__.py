@@ -1,0 +1,1 @@
+"""An hour of work with a fault every half minute."""
