@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench import calls, corpus
+from tests.bench import calls, corpus, load
 from tests.bench.harness import ROOT, Comparison, compare, machine, rss_mib
 from tests.bench.report import write
 from tests.bench.transfers import Direct, Registry, make_file
@@ -18,7 +18,7 @@ from tests.kit.server import RegistryServer, distributed, running
 
 SIZE_MIB = int(os.environ.get("MREG_BENCH_MIB", "1024"))
 ROUNDS = int(os.environ.get("MREG_BENCH_ROUNDS", "5"))
-EVERYTHING = {"resolve", "create", "push", "transfer", "peers", "corpus"}
+EVERYTHING = {"resolve", "create", "push", "transfer", "load", "peers", "corpus"}
 
 
 def main() -> None:
@@ -49,6 +49,8 @@ def main() -> None:
             results += calls.peers(server, postgres, ROUNDS)
         if "transfer" in wanted:
             results += _transfers(server, bucket, facts)
+        if "load" in wanted:
+            facts |= load.eight_uploads(server)
         if "corpus" in wanted:
             results += corpus.costs(start(), start(), ROUNDS)
         facts |= calls.starts()

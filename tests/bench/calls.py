@@ -13,7 +13,7 @@ from pathlib import Path
 
 from registry_grpc.client import Registry as Client
 from registry_grpc.v1 import models_pb2, stages_pb2, versions_pb2
-from tests.bench.harness import ROOT, Comparison, Sample, compare, cpu_s, ghz
+from tests.bench.harness import ROOT, Comparison, Load, Sample, compare, cpu_s, ghz
 from tests.bench.peers import mlflow
 from tests.bench.transfers import MIB, Registry, make_file
 from tests.kit.engines import fresh_database
@@ -53,16 +53,16 @@ def peers(server: RegistryServer, postgres_url: str, rounds: int) -> list[Compar
             count: stack.enter_context(mlflow(stack.enter_context(fresh_database(postgres_url)), workers=count))
             for count in (1, 4)
         }
-        load = {"seconds": SECONDS, "concurrency": 8}
+        load = Load(seconds=SECONDS, concurrency=8)
         reads: dict[str, Callable[[], Sample]] = {
-            PEER.format(count): (lambda peer=peer: peer.by_alias(**load)) for count, peer in theirs.items()
+            PEER.format(count): (lambda peer=peer: peer.by_alias(load)) for count, peer in theirs.items()
         }
-        reads["Resolve"] = lambda: ghz(server.endpoint, RESOLVE, request, token=server.token, **load)
+        reads["Resolve"] = lambda: ghz(server.endpoint, RESOLVE, request, load, server.token)
         writes: dict[str, Callable[[], Sample]] = {
-            PEER.format(count): (lambda peer=peer: peer.create_version(**load)) for count, peer in theirs.items()
+            PEER.format(count): (lambda peer=peer: peer.create_version(load)) for count, peer in theirs.items()
         }
         new = many_versions(server)
-        writes["CreateVersion"] = lambda: ghz(server.endpoint, CREATE, new, token=server.token, **load)
+        writes["CreateVersion"] = lambda: ghz(server.endpoint, CREATE, new, load, server.token)
         better = PEER.format(1)
         return [
             compare("version by alias, 8 clients", "calls/s", reads, limit=better, goal="≥ 20x", rounds=rounds),
@@ -73,7 +73,7 @@ def peers(server: RegistryServer, postgres_url: str, rounds: int) -> list[Compar
 def _measured(endpoint: str, pid: int, request: object, token: str) -> Callable[[], Sample]:
     def visit() -> Sample:
         before = cpu_s(pid)
-        sample = ghz(endpoint, RESOLVE, request, seconds=SECONDS, concurrency=32, token=token)
+        sample = ghz(endpoint, RESOLVE, request, Load(seconds=SECONDS, concurrency=32), token)
         used = cpu_s(pid) - before
         return Sample(sample.value, {**sample.details, "cpu_us_per_call": used * 1e6 / (sample.value * SECONDS)})
 
@@ -117,7 +117,7 @@ def create_versions(server: RegistryServer) -> dict[str, float]:
     """CreateVersion with event, audit entry and idempotency record; eight clients create in one model."""
     request = many_versions(server)
     samples = [
-        ghz(server.endpoint, CREATE, request, seconds=SECONDS, concurrency=8, token=server.token) for _ in range(3)
+        ghz(server.endpoint, CREATE, request, Load(seconds=SECONDS, concurrency=8), server.token) for _ in range(3)
     ]
     best = sorted(samples, key=lambda sample: sample.value)[1]
     return {
@@ -145,7 +145,7 @@ def latency_during_upload(server: RegistryServer, mine: Registry) -> dict[str, f
     request = {"name": production_model(server), "stage": "production"}
 
     def visit() -> Sample:
-        return ghz(server.endpoint, RESOLVE, request, seconds=3, concurrency=1, token=server.token)
+        return ghz(server.endpoint, RESOLVE, request, Load(seconds=3, concurrency=1), server.token)
 
     idle = visit()
     upload = threading.Thread(target=mine.upload)

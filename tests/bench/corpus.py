@@ -12,7 +12,7 @@ from pathlib import Path
 from registry_grpc.client import Registry as Client
 from registry_grpc.v1 import models_pb2, stages_pb2
 from tests.bench.calls import CREATE, RESOLVE, production_model
-from tests.bench.harness import Comparison, Sample, compare, ghz
+from tests.bench.harness import Comparison, Load, Sample, compare, ghz
 from tests.kit.server import RegistryServer
 
 LARGE = int(os.environ.get("MREG_BENCH_VERSIONS", "100000"))
@@ -35,7 +35,7 @@ def fill(server: RegistryServer, versions: int) -> None:
             "tags": {"team": "risk"},
         },
     }
-    ghz(server.endpoint, CREATE, request, calls=versions, concurrency=8, token=server.token)
+    ghz(server.endpoint, CREATE, request, Load(calls=versions, concurrency=8), server.token)
 
 
 def costs(small: RegistryServer, large: RegistryServer, rounds: int) -> list[Comparison]:
@@ -66,7 +66,7 @@ def costs(small: RegistryServer, large: RegistryServer, rounds: int) -> list[Com
 
 def _resolving(server: RegistryServer) -> Callable[[], Sample]:
     request = {"name": production_model(server), "stage": "production"}
-    return lambda: ghz(server.endpoint, RESOLVE, request, seconds=3, concurrency=8, token=server.token)
+    return lambda: ghz(server.endpoint, RESOLVE, request, Load(seconds=3, concurrency=8), server.token)
 
 
 def _promoting(server: RegistryServer) -> Callable[[], Sample]:

@@ -91,13 +91,20 @@ def rss_mib(pid: int) -> float:
     raise ProcessLookupError(pid)
 
 
-def ghz(
-    endpoint: str, call: str, request: object, *, concurrency: int, seconds: float = 0, calls: int = 0, token: str = ""
-) -> Sample:
-    """Load one unary method with ghz for `seconds` or with `calls`; fails when any call fails.
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """How much of a call: for `seconds`, or so many `calls`."""
 
-    Calls per second and latencies in ms.
-    """
+    concurrency: int
+    seconds: float = 0.0
+    calls: int = 0
+    rps: int = 0
+    """Most calls a second; 0 for as many as will go."""
+
+
+def ghz(endpoint: str, call: str, request: object, load: Load, token: str = "") -> Sample:
+    """Load one unary method with ghz; fails when any call fails. Calls per second and latencies in ms."""
+    amount = [f"--total={load.calls}"] if load.calls else [f"--duration={load.seconds}s", "--duration-stop=wait"]
     tool = subprocess.run([ROOT / "scripts/tool", "ghz"], capture_output=True, text=True, check=True).stdout.strip()
     command = [
         tool,
@@ -106,9 +113,10 @@ def ghz(
         f"--call={call}",
         f"--data={json.dumps(request)}",
         f"--metadata={json.dumps({'authorization': 'Bearer ' + token})}",
-        f"--concurrency={concurrency}",
-        f"--connections={min(concurrency, 8)}",
-        *([f"--total={calls}"] if calls else [f"--duration={seconds}s", "--duration-stop=wait"]),
+        f"--concurrency={load.concurrency}",
+        f"--rps={load.rps}",
+        f"--connections={min(load.concurrency, 8)}",
+        *amount,
         "--format=json",
         endpoint,
     ]

@@ -22,7 +22,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from tests.bench.harness import ROOT, Sample
+from tests.bench.harness import ROOT, Load, Sample
 from tests.kit.engines import places
 
 START_S = 120.0
@@ -47,18 +47,18 @@ class Mlflow:
         self.post("model-versions/create", {"name": MODEL, "source": "s3://models/peer"})
         self.post("registered-models/alias", {"name": MODEL, "alias": "production", "version": "1"})
 
-    def by_alias(self, *, seconds: float, concurrency: int) -> Sample:
+    def by_alias(self, load: Load) -> Sample:
         """Which version is production."""
-        return self._load(f"registered-models/alias?name={MODEL}&alias=production", seconds, concurrency)
+        return self._load(f"registered-models/alias?name={MODEL}&alias=production", load)
 
-    def create_version(self, *, seconds: float, concurrency: int) -> Sample:
+    def create_version(self, load: Load) -> Sample:
         """A new version of one model."""
         body = json.dumps({"name": MODEL, "source": "s3://models/peer"})
-        return self._load("model-versions/create", seconds, concurrency, body)
+        return self._load("model-versions/create", load, body)
 
-    def _load(self, path: str, seconds: float, concurrency: int, body: str = "") -> Sample:
+    def _load(self, path: str, load: Load, body: str = "") -> Sample:
         hey = subprocess.run([ROOT / "scripts/tool", "hey"], capture_output=True, text=True, check=True).stdout.strip()
-        command = [hey, "-z", f"{seconds}s", "-c", str(concurrency), "-o", "csv"]
+        command = [hey, "-z", f"{load.seconds}s", "-c", str(load.concurrency), "-o", "csv"]
         if body:
             command += ["-m", "POST", "-T", "application/json", "-d", body]
         began = time.monotonic()

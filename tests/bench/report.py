@@ -22,6 +22,11 @@ _FACTS = {
     "unary_idle_p99_ms": ("Resolve, 1 client, idle, p99 ms", ""),
     "unary_during_upload_p50_ms": ("Resolve, 1 client, during one upload, p50 ms", "≤ 2x idle"),
     "unary_during_upload_p99_ms": ("Resolve, 1 client, during one upload, p99 ms", "≤ 15"),
+    "load_mb_per_s": ("8 uploads of 2 GiB at once, MB/s together", ""),
+    "load_rss_per_upload_mib": ("Memory each of them adds at the peak, MiB", "≤ 64"),
+    "load_rss_second_half_mib": ("Memory in the second half over the first, MiB", "flat"),
+    "load_resolve_p50_ms": ("Resolve meanwhile, 1 client, 50 a second, p50 ms", ""),
+    "load_resolve_p99_ms": ("Resolve meanwhile, p99 ms", "≤ 15 over idle"),
     "cold_start_s": ("Cold start to serving, embedded, s", "< 1.5"),
     "import_client_s": ("`import registry_grpc.client` with the interpreter's start, s", "< 0.3"),
 }

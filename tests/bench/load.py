@@ -1,0 +1,56 @@
+"""Eight uploads at once: what they cost the server in memory, and what a polite caller feels."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from tests.bench.calls import RESOLVE, production_model
+from tests.bench.harness import Load, ghz, rss_mib
+from tests.bench.transfers import Registry, make_file
+from tests.kit.server import RegistryServer
+
+SIZE_MIB = int(os.environ.get("MREG_BENCH_LOAD_MIB", "2048"))
+UPLOADS = 8
+_SAMPLE_S = 0.2
+
+
+def eight_uploads(server: RegistryServer) -> dict[str, float]:
+    """Memory is sampled over the whole time; its second half against its first says whether it is flat."""
+    name = production_model(server)
+    with tempfile.TemporaryDirectory() as directory:
+        file = Path(directory) / "model.bin"
+        sha256 = make_file(file, SIZE_MIB)
+        uploads = [Registry(server, file, sha256) for _ in range(UPLOADS)]
+        pid = uploads[0].pid
+        idle, samples, done = rss_mib(pid), [], threading.Event()
+
+        def watch() -> None:
+            while not done.wait(_SAMPLE_S):
+                samples.append(rss_mib(pid))
+
+        with ThreadPoolExecutor(UPLOADS + 1) as pool:
+            watcher, began = pool.submit(watch), time.monotonic()
+            running = [pool.submit(each.upload) for each in uploads]
+            time.sleep(2)
+            request = {"name": name, "stage": "production"}
+            # A rate a controller may have: a caller that asks without a pause would be load of its own.
+            polite = ghz(server.endpoint, RESOLVE, request, Load(concurrency=1, seconds=20, rps=50), server.token)
+            for each in running:
+                each.result()
+            seconds = time.monotonic() - began
+            done.set()
+            watcher.result()
+    middle = len(samples) // 2
+    return {
+        "load_mb_per_s": UPLOADS * SIZE_MIB * 1.048576 / seconds,
+        "load_rss_per_upload_mib": (max(samples) - idle) / UPLOADS,
+        "load_rss_second_half_mib": statistics.median(samples[middle:]) - statistics.median(samples[:middle]),
+        "load_resolve_p50_ms": polite.details["p50_ms"],
+        "load_resolve_p99_ms": polite.details["p99_ms"],
+    }
