@@ -99,6 +99,7 @@ READS = {
 }
 
 
+@pytest.mark.promise("P14", "messages")
 @pytest.mark.parametrize(("fields", "code", "reason", "about"), READS.values(), ids=READS.keys())
 def test_a_read_that_makes_no_sense_is_refused_before_any_byte(registry, file, fields, code, reason, about):
     request = {"name": file[1].name} | fields
@@ -220,6 +221,7 @@ def signing(service_environment):
         yield registry, content, registry.push(registry.draft(), "weights/model.bin", content)
 
 
+@pytest.mark.promise("P14", "messages")
 def test_a_signed_url_gets_the_file_and_nothing_else(signing):
     registry, content, artifact = signing
 
@@ -245,6 +247,7 @@ def test_a_signed_url_gets_the_file_and_nothing_else(signing):
     assert timedelta(seconds=30) < left <= timedelta(seconds=61)
 
 
+@pytest.mark.promise("P14", "messages")
 @pytest.mark.parametrize("seconds", [-1, 0, 0.5, 901, 86_400])
 def test_a_signed_url_lives_one_second_to_fifteen_minutes(signing, seconds):
     registry, _, artifact = signing

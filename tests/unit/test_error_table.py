@@ -8,6 +8,7 @@ from registry_grpc.domain.errors import Reason, RegistryError, Violation
 from registry_grpc.services.errors import (
     CODE_OF,
     MAX_STATUS_BYTES,
+    refusal_of,
     status_of,
     trailer_bytes,
     wire_status,
@@ -94,3 +95,13 @@ def test_nothing_of_an_unknown_exception_leaves():
     assert b"secret" not in status.SerializeToString()
     assert detail(status, details.RequestInfo).request_id == "r-77"
     assert "r-77" in status.message
+
+
+def test_a_refusal_that_is_kept_says_what_one_made_anew_says():
+    plain = RegistryError(Reason.RATE_LIMITED, "too many", retry_after_s=3)
+    detailed = RegistryError(Reason.INVALID_FIELD, "a: bad", violations=(Violation("a", "bad"),), pattern="p")
+    for error in (plain, detailed, ValueError("x"), RegistryError(Reason.INTERNAL, "a defect")):
+        for request_id in ("r1", "r2"):
+            assert refusal_of(error, request_id) == wire_status(status_of(error, request_id))
+    other = RegistryError(Reason.RATE_LIMITED, "too many", retry_after_s=4)
+    assert refusal_of(other, "r1") != refusal_of(plain, "r1")

@@ -1,6 +1,7 @@
 import io
 import json
 import logging
+import socket
 import subprocess
 import urllib.error
 import urllib.request
@@ -87,6 +88,15 @@ def test_metrics_and_liveness_have_a_port_of_their_own(metrics):
         caught.value.close()
         with pytest.raises(OSError, match="in use"):
             MetricsServer(metrics.registry, dict, "127.0.0.1", server.port)
+    finally:
+        server.close()
+
+
+def test_a_caller_who_says_nothing_keeps_nobody_from_the_port(metrics):
+    server = MetricsServer(metrics.registry, dict, "127.0.0.1", 0)
+    try:
+        with socket.create_connection(("127.0.0.1", server.port)):
+            assert get(server.port, "/readyz") == b"ok\n"
     finally:
         server.close()
 

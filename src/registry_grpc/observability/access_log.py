@@ -6,8 +6,9 @@ Every text from outside goes through the JSON escaper, so no name can forge a li
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from json.encoder import encode_basestring_ascii as quoted
+from select import PIPE_BUF
 from typing import NamedTuple, TextIO
 
 
@@ -41,15 +42,14 @@ class AccessLog:
         form, whos = self._format, self._whos
         if self._failures_only:
             lines = (line for line in lines if line[1].code != _OK)
-        text = "".join(
+        texts = (
             form(_stamp(at), whos.get(who) or self._remember(who), request_id, seconds, reason)
             for at, who, request_id, seconds, reason in lines
         )
-        if not text:
-            return
         try:
-            self._stream.write(text)
-            self._stream.flush()
+            for piece in _pieces(texts):
+                self._stream.write(piece)
+                self._stream.flush()
         except (OSError, ValueError):
             return
 
@@ -58,6 +58,20 @@ class AccessLog:
             self._whos.clear()
         self._whos[who] = text = self._who(who)
         return text
+
+
+def _pieces(lines: Iterable[str]) -> Iterator[str]:
+    """Lines put together, as many as a pipe takes in one piece: what is longer mixes with lines of other workers."""
+    piece: list[str] = []
+    size = 0
+    for line in lines:  # ASCII, so that characters are bytes
+        if piece and size + len(line) > PIPE_BUF:
+            yield "".join(piece)
+            piece, size = [], 0
+        piece.append(line)
+        size += len(line)
+    if piece:
+        yield "".join(piece)
 
 
 def _cached_second() -> Callable[[float], str]:

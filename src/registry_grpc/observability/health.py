@@ -17,7 +17,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-un
 LIVENESS = "liveness"
 READINESS = "registry_grpc.v1"
 POLL_S = 1.0
-PROBE_TIMEOUT_S = 0.9
+PROBE_TIMEOUT_S = 2.0
+"""Well above a slow answer: a server on a busy machine that calls itself unready hands its load to the others."""
 MAX_WATCHERS = 256
 Probe = Callable[[], Awaitable[object]]
 """Returns when its dependency works; raises, or hangs, when it does not."""
@@ -63,13 +64,12 @@ class Health:
         self._failing = failing
 
     async def _fault(self, name: str) -> str:
+        limit = asyncio.timeout(PROBE_TIMEOUT_S)
         try:
-            async with asyncio.timeout(PROBE_TIMEOUT_S):
+            async with limit:
                 await self._probes[name]()
-        except TimeoutError:
-            return f"no answer within {PROBE_TIMEOUT_S} s"
         except Exception as error:  # noqa: BLE001 - a probe fails by raising anything
-            return f"{type(error).__name__}: {error}"
+            return f"no answer within {PROBE_TIMEOUT_S:g} s" if limit.expired() else f"{type(error).__name__}: {error}"
         return ""
 
     async def run(self) -> None:

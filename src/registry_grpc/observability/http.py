@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
@@ -12,7 +13,7 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 _REQUEST_TIMEOUT_S = 10
 _TEXT = ("Content-Type", "text/plain; charset=utf-8")
 Failing = Callable[[], Mapping[str, str]]
-"""What keeps this from being ready, and why; nothing when it is. Called from the server's own thread."""
+"""What keeps this from being ready, and why; nothing when it is. Called from threads of the server's own."""
 
 
 class _Quiet(WSGIRequestHandler):
@@ -24,10 +25,13 @@ class _Quiet(WSGIRequestHandler):
         """Nothing."""
 
 
-class _Server(WSGIServer):
-    """A refused port is an error, as for every other listener of ours."""
+class _Server(ThreadingMixIn, WSGIServer):
+    """A thread for each connection, so that one that says nothing does not keep a kubelet from its answer."""
 
+    # A refused port is an error, as for every other listener of ours.
     allow_reuse_port = False
+    daemon_threads = True
+    block_on_close = False
 
 
 class MetricsServer:

@@ -16,7 +16,7 @@ SIZE_CLASSES = {"lt16m": 16 << 20, "lt1g": GIB, "lt10g": 10 * GIB}
 """Upper bounds in bytes, exclusive; anything larger is `ge10g`."""
 UPLOAD_OUTCOMES = (
     *("committed", "deduplicated", "client_aborted", "client_invalid"),
-    *("quota", "expired", "integrity_error", "storage_error", "internal"),
+    *("quota", "expired", "integrity_error", "storage_error", "drained", "internal"),
 )
 AUTH_FAILURES = ("missing", "invalid", "expired", "revoked")
 STORAGE_OPERATIONS = ("put", "begin", "part", "complete", "abort", "get", "head", "delete", "sweep", "ping")

@@ -6,7 +6,7 @@ Lists are keyset pages: `after` is the sort key of the last item of the page bef
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -37,6 +37,15 @@ class Projects(Protocol):
 
     def update(self, project: Project) -> None:
         """Replace the row of `project.uid`, which the transaction has locked."""
+
+
+class Numbered(NamedTuple):
+    """A number taken for a new version of a model."""
+
+    model_uid: str
+    number: int
+    deleted: bool
+    """Whether the model is deleted; the number goes back with the transaction."""
 
 
 class Models(Protocol):
@@ -71,8 +80,13 @@ class Models(Protocol):
     def update(self, model: Model) -> None:
         """Replace the row of `model.uid`, which the transaction has locked."""
 
-    def next_version_number(self, model_uid: str) -> int:
-        """Take the next number of a locked model: 1 upwards, dense over commits, never reused."""
+    def number_version(self, name: ModelName) -> Numbered:
+        """Lock the model, also a deleted one, and take its next number: 1 upwards, dense over commits, never reused.
+
+        One statement for both: creating versions is what most writers of a model do at the same time.
+
+        Raises: MODEL_NOT_FOUND (PROJECT_NOT_FOUND when the project is absent).
+        """
 
 
 class Versions(Protocol):

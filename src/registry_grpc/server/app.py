@@ -151,6 +151,7 @@ class Server:
         server = aio.server(
             options=server_options(
                 max_message_bytes=self.settings.max_message_bytes,
+                max_connections=self.settings.max_connections,
                 max_connection_age_s=self.settings.max_connection_age_s,
                 max_connection_age_grace_s=self.settings.max_connection_age_grace_s,
                 reuse_port=self.settings.workers > 1,

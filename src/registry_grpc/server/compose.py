@@ -41,6 +41,8 @@ MAX_AGE = timedelta(hours=1)
 UNDELETE_WINDOW = timedelta(days=30)
 RESOLVE = "/registry_grpc.v1.StageService/Resolve"
 PROBE_THREADS = 2
+LAST_PARTS_S = 2.0
+"""Of the time to drain, what uploads get to store the parts that came before they are told to go on elsewhere."""
 SWEEP_S = 60.0
 GAUGES_S = 30.0
 
@@ -80,6 +82,7 @@ async def compose(foundation: Foundation) -> Composition:
         max_open_uploads=settings.max_open_uploads,
         upload_idle_s=settings.upload_idle_s,
         upload_min_bytes_per_s=settings.upload_min_bytes_per_s,
+        upload_leave_after_s=max(settings.drain_s / 2, settings.drain_s - LAST_PARTS_S),
         can_sign=settings.artifact_store == "s3" and settings.s3_public_endpoint is not None,
     )
     adders, uploads = servicers(core)

@@ -83,7 +83,12 @@ def parse_listener(text: str, *, default: TlsMode) -> Listener:
 
 
 def server_options(
-    *, max_message_bytes: int, max_connection_age_s: float, max_connection_age_grace_s: float, reuse_port: bool
+    *,
+    max_message_bytes: int,
+    max_connections: int,
+    max_connection_age_s: float,
+    max_connection_age_grace_s: float,
+    reuse_port: bool,
 ) -> list[tuple[str, int]]:
     """Options of `grpc.aio.server`.
 
@@ -101,6 +106,10 @@ def server_options(
         # default from 1,000 on, which one burst of half-sent calls is.
         ("grpc.server.max_pending_requests", MAX_STREAMS),
         ("grpc.server.max_pending_requests_hard_limit", MAX_STREAMS),
+        # Counted per listener, from the handshake on: those who never say a word, and have shown no token, count.
+        ("grpc.max_allowed_incoming_connections", max_connections),
+        # By default two minutes for each of those places.
+        ("grpc.server_handshake_timeout_ms", 10_000),
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.keepalive_timeout_ms", 20_000),
         ("grpc.keepalive_permit_without_calls", 1),

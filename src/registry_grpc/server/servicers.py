@@ -73,6 +73,7 @@ class Core:
     max_open_uploads: int
     upload_idle_s: float
     upload_min_bytes_per_s: float
+    upload_leave_after_s: float
 
 
 def servicers(core: Core) -> tuple[Sequence[Adder], Uploads]:
@@ -87,6 +88,7 @@ def servicers(core: Core) -> tuple[Sequence[Adder], Uploads]:
         max_open=core.max_uploads,
         idle_s=core.upload_idle_s,
         min_bytes_per_s=core.upload_min_bytes_per_s,
+        leave_after_s=core.upload_leave_after_s,
     )
     locate = files.LocateArtifact(core.edge.store)
     verified = VerifiedReads(core.artifacts)

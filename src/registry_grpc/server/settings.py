@@ -98,6 +98,8 @@ class Settings(BaseModel):
     """Longest time running calls get at shutdown."""
     drain_wait_s: Annotated[float, Field(ge=0, le=60)] = 3.0
     """How long balancers get to notice before that; 0 is used when only this machine can reach the server."""
+    max_connections: Annotated[int, Field(ge=1, le=1_000_000)] = 4096
+    """Most connections of one listener, in each process; more are closed as soon as they come."""
     max_connection_age_s: Seconds = 1800.0
     max_connection_age_grace_s: Seconds = 600.0
     """What calls of a connection past its age still get; then they are cut, half-sent ones too."""

@@ -8,6 +8,7 @@ parent is gone the worker drains and ends.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import signal
 import socket
@@ -32,6 +33,7 @@ FAILED_CODE, UNAVAILABLE_CODE = 1, 4
 """How a worker ends that could not start: for good, or because something is away."""
 
 _TELL_S = 5.0
+_LOG = logging.getLogger("registry_grpc.workers")
 
 
 def settings_text(settings: Settings) -> str:
@@ -71,12 +73,20 @@ class Link:
     def _answer_all(self) -> None:
         try:
             for line in self._stream:
-                self._stream.write(self._answer(line.strip()) + "\n")
+                self._stream.write(self._sure_answer(line.strip()) + "\n")
                 self._stream.flush()
                 self._told.set()
         except OSError:
             pass
         os.kill(os.getpid(), signal.SIGTERM)
+
+    def _sure_answer(self, question: str) -> str:
+        """The answer, or null: a thread that a defect ended would leave this worker without a voice for good."""
+        try:
+            return self._answer(question)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the parent must be told something
+            _LOG.exception("a question of the parent cannot be answered", extra={"question": question}, exc_info=error)
+            return "null"
 
     def _answer(self, question: str) -> str:
         self._started.wait()

@@ -83,20 +83,29 @@ class Edge:
     ) -> M:
         """Run a use case that changes something; a replay answers the bytes of the first answer."""
         context = call_context()
+        encoded: list[tuple[T, bytes]] = []
+
+        def encode(value: T) -> bytes:
+            encoded.append((value, to_wire(value).SerializeToString()))
+            return encoded[-1][1]
+
         call: Call[T] = Call(
             principal=context.principal,
             method=context.method,
             request_id=getattr(request, "request_id", "").lower(),
             body_hash=body_hash(request),
             validate_only=getattr(request, "validate_only", False),
-            encode=lambda value: to_wire(value).SerializeToString(),
+            encode=encode,
         )
         committed = await self.control.run(use_case, call)
         # What changed nothing, or only checked, was read at what this replica knows.
         context.revision = committed.revision or self.feed.revision
-        if committed.replay is not None:
-            # The serializer takes bytes as they are: the very answer the first call got.
-            return committed.replay  # type: ignore[return-value]
+        answer = committed.replay
+        if answer is None and encoded and encoded[-1][0] is committed.value:  # else of an attempt that was undone
+            answer = encoded[-1][1]
+        if answer is not None:
+            # The serializer takes bytes as they are: the very answer that a repeated call gets.
+            return answer  # type: ignore[return-value]
         return to_wire(committed.get())
 
 

@@ -5,6 +5,7 @@ Nothing of an unknown exception leaves the process: its text may hold connection
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import grpc
@@ -78,6 +79,26 @@ class WireStatus(NamedTuple):
     trailing_metadata: tuple[tuple[str, bytes], ...]
 
 
+def refusal_of(error: BaseException, request_id: str) -> WireStatus:
+    """What a call that failed with `error` is ended with: `wire_status` of its `status_of`.
+
+    The same words are encoded once: whoever is refused by a limit, or for want of a token, is refused by the thousand.
+    """
+    if (
+        isinstance(error, RegistryError)
+        and not (error.facts or error.violations)
+        and error.reason is not Reason.INTERNAL
+    ):
+        return _plain(error.reason, error.message, error.retry_after_s)
+    return wire_status(status_of(error, request_id))
+
+
+@lru_cache(maxsize=256)
+def _plain(reason: Reason, message: str, retry_after_s: float | None) -> WireStatus:
+    """Of an error whose status holds nothing of the one call."""
+    return wire_status(status_of(RegistryError(reason, message, retry_after_s=retry_after_s), ""))
+
+
 def status_of(error: BaseException, request_id: str) -> Status:
     """The google.rpc.Status for `error`: its reason's, or INTERNAL with a fixed text for anything unknown."""
     known = error if isinstance(error, RegistryError) else internal_error(request_id)
@@ -120,8 +141,10 @@ def _fitted(error: RegistryError, request_id: str) -> Status:
 
 def trailer_bytes(status: Status) -> int:
     """Size on the wire: the details, and the text once more with what is not ASCII percent-encoded."""
-    text = sum(1 if " " <= char <= "~" else 3 * len(char.encode()) for char in status.message)
-    return status.ByteSize() + text
+    text = status.message
+    if text.isascii() and text.isprintable():
+        return status.ByteSize() + len(text)
+    return status.ByteSize() + sum(1 if " " <= char <= "~" else 3 * len(char.encode()) for char in text)
 
 
 def _status(error: RegistryError, violations: Iterable[Violation], request_id: str) -> Status:

@@ -62,6 +62,11 @@ class UploadStream:
     def _upload(self) -> Upload:
         return self._session.upload
 
+    @property
+    def persisted_size(self) -> int:
+        """Where a new stream may go on, bytes."""
+        return self._session.persisted_size
+
     async def take(self, message: artifacts_pb2.WriteUploadRequest) -> int:
         """Take one message; returns how many bytes came in it.
 

@@ -58,14 +58,20 @@ class Uploads:
     idle_s: float = IDLE_S
     min_bytes_per_s: float = 0.0
     """A stream that brings less over `idle_s` is ended. 0 for any rate."""
+    leave_after_s: float = 0.0
+    """How long streams may go on once the server drains; then they are told to go on elsewhere."""
     _open: int = 0
+    _leaving: bool = False
+    _waits: set[asyncio.Timeout] = field(default_factory=set)
+    """Of streams that wait for their client."""
     _finishing: set[asyncio.Task[Upload]] = field(default_factory=set)
     """Completions under way; the loop itself holds tasks only weakly."""
 
     async def receive(self, messages: AsyncIterator[artifacts_pb2.WriteUploadRequest]) -> Upload:
         """The upload as it is when the stream ends: COMMITTED after `finish_write`, else ACTIVE and resumable.
 
-        Raises: TOO_MANY_STREAMS, UPLOAD_NOT_FOUND, UPLOAD_CLOSED, STREAM_IDLE, and what `UploadStream` raises.
+        Raises: TOO_MANY_STREAMS, UPLOAD_NOT_FOUND, UPLOAD_CLOSED, STREAM_IDLE, DRAINING, and what
+            `UploadStream` raises.
         """
         if self._open >= self.max_open:
             raise RegistryError(
@@ -104,7 +110,7 @@ class Uploads:
                     outcome = "deduplicated" if upload.deduplicated else "committed"
                     return upload
                 began_waiting = time.monotonic()
-                message = await self._next(messages, opened)
+                message = await self._next(messages, stream)
                 pace.judge(time.monotonic() - began_waiting, came, opened.persisted_size)
             await stream.settle()
             return opened.upload
@@ -126,21 +132,28 @@ class Uploads:
             await asyncio.sleep(COMPLETING_POLL_S)
 
     async def _next(
-        self, messages: AsyncIterator[artifacts_pb2.WriteUploadRequest], session: Session | None = None
+        self, messages: AsyncIterator[artifacts_pb2.WriteUploadRequest], stream: UploadStream | None = None
     ) -> artifacts_pb2.WriteUploadRequest | None:
         began = time.monotonic()
+        message, patience = None, asyncio.timeout(0 if self._leaving else self.idle_s)
+        self._waits.add(patience)
         try:
-            async with asyncio.timeout(self.idle_s):
-                return await anext(messages, None)
+            async with patience:
+                message = await anext(messages, None)
         except TimeoutError:
-            persisted = session.persisted_size if session else None
-            raise RegistryError(
-                Reason.STREAM_IDLE,
-                f"nothing came for {self.idle_s:g} s; resume with a new WriteUpload call at persisted_size",
-                persistedSize=persisted,
-            ) from None
+            if not self._leaving:
+                raise RegistryError(
+                    Reason.STREAM_IDLE,
+                    f"nothing came for {self.idle_s:g} s; resume with a new WriteUpload call at persisted_size",
+                    persistedSize=stream.persisted_size if stream else None,
+                ) from None
         finally:
+            self._waits.discard(patience)
             self.observer.upload_waited("client", time.monotonic() - began)
+        if message is None and self._leaving:
+            # Also when the stream just ended: the transport cuts what is left when the time to drain is over.
+            raise await _draining(stream)
+        return message
 
     async def _finish(self, stream: UploadStream, message: artifacts_pb2.WriteUploadRequest) -> Upload:
         context = call_context()
@@ -159,9 +172,30 @@ class Uploads:
         return upload
 
     async def drain(self) -> None:
-        """Wait for the completions under way."""
+        """Wait for the completions under way; the other streams have `leave_after_s` from now on."""
+        asyncio.get_running_loop().call_later(self.leave_after_s, self._leave)
         if self._finishing:
             await asyncio.wait(set(self._finishing))
+
+    def _leave(self) -> None:
+        self._leaving = True
+        for each in self._waits:
+            if not each.expired():
+                each.reschedule(0)
+
+
+async def _draining(stream: UploadStream | None) -> RegistryError:
+    """What a client is told whose stream this server will not see to its end. The parts that came are kept first.
+
+    Raises: whatever storing them came to.
+    """
+    if stream is not None:
+        await stream.settle()
+    return RegistryError(
+        Reason.DRAINING,
+        "this server is shutting down; resume with a new WriteUpload call at persisted_size, at another one",
+        persistedSize=stream.persisted_size if stream else None,
+    )
 
 
 class Pace:
@@ -217,6 +251,7 @@ _OUTCOMES = {
     Reason.INTERNAL: "internal",
     Reason.STREAM_IDLE: "client_aborted",
     Reason.UPLOAD_SUPERSEDED: "client_aborted",
+    Reason.DRAINING: "drained",
 }
 
 

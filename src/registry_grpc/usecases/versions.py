@@ -10,6 +10,7 @@ from registry_grpc.domain.events import Action
 from registry_grpc.domain.names import ModelName, VersionName
 from registry_grpc.domain.resources import Version, VersionState
 from registry_grpc.usecases.checks import (
+    live_model,
     locked_model,
     require_etag,
     require_live_version,
@@ -39,15 +40,17 @@ class CreateVersion:
         uid = self.ids.uuid()
 
         def work(unit: Unit) -> Version:
-            parent = locked_model(unit, model)
+            numbered = unit.models.number_version(model)
+            if numbered.deleted:
+                live_model(unit, model)  # which says so
             require_known_parents(unit, model.project, fields.get("metadata"))
             revision = unit.advance(str(model))
             version = Version(
                 **{
                     **fields,
                     "uid": uid,
-                    "model_uid": parent.uid,
-                    "name": model.version(unit.models.next_version_number(parent.uid)),
+                    "model_uid": numbered.model_uid,
+                    "name": model.version(numbered.number),
                     "creator": call.principal.name,
                     "create_time": unit.now,
                     "update_time": unit.now,

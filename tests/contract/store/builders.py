@@ -127,9 +127,8 @@ def add_model(store, model_id="m", **values):
 
 def add_version(store, of, **values):
     def work(unit):
-        unit.models.lock(of.name)
-        revision = unit.advance("tests")
-        made = version(of, unit.models.next_version_number(of.uid), revision=revision, **values)
+        numbered = unit.models.number_version(of.name)
+        made = version(of, numbered.number, revision=unit.advance("tests"), **values)
         unit.versions.insert(made)
         unit.record(Action.CREATED, made)
         return made

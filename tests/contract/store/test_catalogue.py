@@ -137,8 +137,6 @@ def test_models_are_listed_by_id_without_deleted_ones_unless_asked(store):
 def test_replacing_a_row_that_is_not_there_is_a_mistake_that_shows(store):
     with pytest.raises(LookupError):
         change(store, lambda unit, _: unit.models.update(model("x")))
-    with pytest.raises(LookupError):
-        store.write(lambda unit: unit.models.next_version_number("nowhere"))
 
 
 def test_a_version_comes_back_as_it_was_written_with_its_aliases_sorted(store):
@@ -218,11 +216,25 @@ def test_a_label_is_unique_in_its_model(store):
     change(store, lambda unit, _: unit.versions.update(first))
 
 
+def test_numbers_are_counted_in_each_model_and_only_where_there_is_one(store):
+    made, other = add_model(store), add_model(store, "other")
+    assert [add_version(store, made).name.number for _ in range(3)] == [1, 2, 3]
+    numbered = store.write(lambda unit: unit.models.number_version(other.name)).get()
+    assert numbered == (other.uid, 1, False)
+    change(store, lambda unit, _: unit.models.update(replace(other, delete_time=TIME)))
+    assert store.write(lambda unit: unit.models.number_version(other.name)).get() == (other.uid, 2, True)
+    for name, reason in [
+        (ModelName("default", "absent"), Reason.MODEL_NOT_FOUND),
+        (ModelName("absent", "m"), Reason.PROJECT_NOT_FOUND),
+    ]:
+        assert refusal(lambda name=name: store.write(lambda unit: unit.models.number_version(name))).reason is reason
+
+
 def test_numbers_are_not_taken_by_a_write_that_failed(store):
     made = add_model(store)
 
     def fail(unit):
-        unit.models.next_version_number(made.uid)
+        unit.models.number_version(made.name)
         raise LookupError
 
     with pytest.raises(LookupError):

@@ -4,11 +4,14 @@ import time
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Engine, event, text
 
 from registry_grpc.domain.errors import Reason, RegistryError
+from registry_grpc.domain.metadata import Metadata
+from registry_grpc.server.ids import RandomIds
 from registry_grpc.storage.sql import SqlStore
 from registry_grpc.storage.sql import postgresql as room
+from registry_grpc.usecases.versions import CreateVersion
 from tests.contract.store.builders import add_model, all_events, at_once, call
 from tests.kit import engines
 
@@ -236,3 +239,23 @@ def test_the_plain_scheme_is_accepted(postgres_url):
     store = SqlStore(postgres_url.replace("+psycopg", ""), auto_upgrade=True)
     store.ping()
     store.close()
+
+
+PARSED_ONCE = {"parameters": 50, "characters": 4096}
+"""psycopg parses a longer statement, or one with more parameters, again at every call."""
+
+
+def test_creating_a_version_takes_four_statements_none_of_which_is_parsed_twice(store):
+    made = add_model(store)
+    create = CreateVersion(store, RandomIds(), timedelta(days=7))
+    seen = []
+    listen = (Engine, "before_cursor_execute", lambda *given: seen.append(given[2:4]))
+    event.listen(*listen)
+    try:
+        created = create(call("r", encode=lambda _: b"answer"), made.name, {"metadata": Metadata(task="t")}).get()
+    finally:
+        event.remove(*listen)
+    assert [statement.split()[0] for statement, _ in seen] == ["SELECT", "UPDATE", "UPDATE", "WITH"]
+    assert max(len(parameters) for _, parameters in seen) <= PARSED_ONCE["parameters"]
+    assert max(len(statement) for statement, _ in seen) <= PARSED_ONCE["characters"]
+    assert all_events(store)[-1].after == store.read(lambda reader: reader.versions.get(created.name)) == created

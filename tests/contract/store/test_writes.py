@@ -5,13 +5,24 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 
 from registry_grpc.domain.calls import SYSTEM
 from registry_grpc.domain.errors import Reason, RegistryError
-from registry_grpc.domain.events import Action, leaf_hash
+from registry_grpc.domain.events import Action, Change, leaf_hash
 from registry_grpc.storage.sql import tables
 from registry_grpc.storage.sql.documents import RESOURCES
-from tests.contract.store.builders import ADA, add_model, add_version, all_events, at_once, call, change, model
+from tests.contract.store.builders import (
+    ADA,
+    add_model,
+    add_version,
+    all_events,
+    at_once,
+    call,
+    change,
+    model,
+    version,
+)
 
 
 def rows(store, name):
@@ -124,6 +135,45 @@ def test_the_audit_entry_can_be_computed_again_from_what_is_kept(store):
     assert entry.detail == hashlib.sha256(payload).digest()
     assert entry.leaf_hash == leaf_hash(entry.leaf)
     assert b"projects/default/models/m" in entry.leaf
+
+
+@pytest.mark.parametrize("names", [[], ["a"], ["a"] * 6, ["a", "b", "a"], ["a"] * 40], ids=len)
+def test_a_write_keeps_every_event_with_its_audit_entry_and_answer_however_many_there_are(store, names):
+    changed = [model(name, revision=2) for name in names]
+
+    def work(unit):
+        unit.advance("tests")
+        unit.record_all(Change(Action.UPDATED, each) for each in changed)
+
+    done = store.write(work, call("r", encode=lambda _: b"answer"))
+    assert [one.after for one in done.events] == changed
+    assert tuple(all_events(store)[1:]) == done.events
+    payloads = b"".join(RESOURCES["model"][1].encode(each).encode() for each in changed)
+    assert rows(store, "audit")[-1].detail == (hashlib.sha256(payloads).digest() if names else b"")
+    assert [(one.request_id, one.revision, one.answer) for one in rows(store, "idempotency")] == [("r", 2, b"answer")]
+
+
+def test_a_unit_reads_the_version_it_has_just_written(store):
+    made = add_model(store)
+
+    def work(unit):
+        written = version(made, unit.models.number_version(made.name).number, revision=unit.advance("tests"))
+        unit.versions.insert(written)
+        assert unit.versions.get(written.name) == written
+        return written
+
+    written = store.write(work).get()
+    assert store.read(lambda reader: reader.versions.get(written.name)) == written
+
+
+@pytest.mark.parametrize("validate_only", [False, True])
+def test_a_version_of_no_model_is_a_mistake_that_shows_even_when_only_validating(store, validate_only):
+    def work(unit):
+        unit.versions.insert(version(model(), 1, revision=unit.advance("tests")))
+
+    with pytest.raises(IntegrityError):
+        store.write(work, call("r", validate_only=validate_only))
+    assert len(all_events(store)) == 1
 
 
 def test_many_writers_get_dense_revisions_and_dense_version_numbers(store):

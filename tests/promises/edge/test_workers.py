@@ -65,7 +65,7 @@ def ready(server: RegistryServer) -> bool:
 
 
 def becomes_ready(server: RegistryServer) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 10
     while (text := readiness(server)) != "ok":
         assert time.monotonic() < deadline, f"{text}; workers {workers_of(server)}; {server.log[-2000:]}"
         time.sleep(0.05)

@@ -25,7 +25,7 @@ from registry_grpc.observability.rpc_metrics import CODE_NAMES
 from registry_grpc.server.interceptors.methods import Method, code_of
 from registry_grpc.services import context as contexts
 from registry_grpc.services.context import CallContext
-from registry_grpc.services.errors import status_of, wire_status
+from registry_grpc.services.errors import refusal_of
 
 DEFAULT_UNARY_S = 30.0
 MAX_UNARY_S = 60.0
@@ -168,7 +168,7 @@ class Call:
                 exc_info=error,
                 extra={"request_id": info.request_id, "method": self._method.name},
             )
-        status = wire_status(status_of(error, info.request_id))
+        status = refusal_of(error, info.request_id)
         self._end(status.code, reason.value)
         await self._context.abort(status.code, status.details, (*status.trailing_metadata, *self._trailing()))
         raise AssertionError  # abort always raises

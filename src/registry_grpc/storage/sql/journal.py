@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, delete, insert, literal, select, update
+from sqlalchemy import bindparam, delete, literal, select, update
 
 from registry_grpc.domain.artifacts import Artifact
 from registry_grpc.domain.calls import Committed
@@ -31,9 +31,6 @@ KEEP = timedelta(hours=24)
 """How long an answer is kept for a retry."""
 
 _HEAD = select(log_head.c.revision)
-_EVENT = insert(event)
-_AUDIT = insert(audit)
-_REMEMBER = insert(idempotency)
 _FORGET = delete(idempotency).where(
     idempotency.c.principal == bindparam("by"), idempotency.c.request_id == bindparam("with_id")
 )
@@ -110,8 +107,8 @@ def recall(session: Session, statements: Statements, call: Call[Any]) -> Committ
 
 def remember(session: Session, call: Call[Any], answer: bytes, revision: int) -> None:
     """Keep the answer."""
-    session.change(
-        _REMEMBER,
+    session.add(
+        idempotency,
         {
             "principal": call.principal.name,
             "request_id": call.request_id,
@@ -138,8 +135,7 @@ def write_log(session: Session, entry_of: AuditSubject, events: tuple[Event, ...
     rows = [_event_row(one) for one in events]
     for row in rows:
         digest.update(row["payload"].encode())
-    if rows:
-        session.change(_EVENT, rows if len(rows) > 1 else rows[0])
+    session.add(event, *rows)
     entry = AuditEntry(
         index=entry_of.index,
         revision=entry_of.revision,
@@ -152,8 +148,8 @@ def write_log(session: Session, entry_of: AuditSubject, events: tuple[Event, ...
         detail=digest.digest() if rows else b"",
     )
     leaf = entry.leaf()
-    session.change(
-        _AUDIT,
+    session.add(
+        audit,
         {
             "audit_index": entry.index,
             "revision": entry.revision,

@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert as insert_or_skip
 from registry_grpc.domain.errors import Reason, RegistryError
 from registry_grpc.domain.names import ModelName
 from registry_grpc.domain.resources import Model
+from registry_grpc.ports.repositories import Numbered
 from registry_grpc.storage.sql.projects import require_project
 from registry_grpc.storage.sql.tables import model as table
 
@@ -25,11 +26,11 @@ _STATE = select(table.c.uid, table.c.delete_time).where(_NAMED)
 _LOCK = _GET.with_for_update(key_share=True)
 _INSERT = insert_or_skip(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
 _UPDATE = update(table).where(table.c.uid == bindparam("key"))
-_NEXT_NUMBER = (
+_NUMBER = (
     update(table)
-    .where(table.c.uid == bindparam("key"))
+    .where(table.c.project == bindparam("in_project"), table.c.id == bindparam("with_id"))
     .values(last_version_number=table.c.last_version_number + 1)
-    .returning(table.c.last_version_number)
+    .returning(table.c.uid, table.c.last_version_number, table.c.delete_time)
 )
 
 
@@ -90,13 +91,12 @@ class Models:
         """See the port."""
         self._session.replace(_UPDATE, {"key": model.uid, **_values(model)})
 
-    def next_version_number(self, model_uid: str) -> int:
+    def number_version(self, name: ModelName) -> Numbered:
         """See the port."""
-        row = self._session.lock(_NEXT_NUMBER, {"key": model_uid})
+        row = self._session.lock(_NUMBER, {"in_project": name.project, "with_id": name.model})
         if row is None:
-            msg = f"no model {model_uid} to number a version of"
-            raise LookupError(msg)
-        return int(row.last_version_number)
+            raise self._missing(name)
+        return Numbered(model_uid=row.uid, number=row.last_version_number, deleted=row.delete_time is not None)
 
     def _missing(self, name: ModelName) -> RegistryError:
         require_project(self._session, name.project)

@@ -144,11 +144,14 @@ class SqlStore:
 
     def _in_transaction(self, work: Callable[[Session], T]) -> T:
         """For the store's own bookkeeping, which takes neither revision nor audit entry."""
-        return self._trying(
-            lambda: self._database.transact(
-                lambda connection: (work(self._session(connection, writable=True)), True),
-            )
-        )
+
+        def attempt(connection: Connection) -> tuple[T, bool]:
+            session = self._session(connection, writable=True)
+            value = work(session)
+            session.flush()
+            return value, True
+
+        return self._trying(lambda: self._database.transact(attempt))
 
     def _attempt(
         self, connection: Connection, work: Callable[[Unit], T], call: Call[T] | None
@@ -165,11 +168,13 @@ class SqlStore:
         value = work(unit)
         failpoint("write.body.after")
         if validate_only:
+            session.flush()
             return Committed(value=value), False
         unit.finish()
         failpoint("write.event.after")
         if call is not None and keeps_answer:
             journal.remember(session, call, call.encode(value), unit.revision)
+        session.flush()
         failpoint("write.answer.after")
         return Committed(value=value, revision=unit.revision, events=unit.events), True
 

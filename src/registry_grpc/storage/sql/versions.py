@@ -166,7 +166,10 @@ class Versions:
     def insert(self, version: Version) -> None:
         """See the port."""
         self._require_free_label(version)
-        self._session.stamp(_INSERT, _written(version))
+        if version.stage:  # none that is new; whether its stage is exclusive is a question to the database
+            self._session.stamp(_INSERT, _written(version))
+        else:
+            self._session.add_stamped(table, {**to_values(version), "stage_exclusive": False})
 
     def update(self, version: Version) -> None:
         """See the port."""
