@@ -64,15 +64,15 @@ def test_three_replicas_are_restarted_in_turn_and_no_client_sees_it(service_envi
             acknowledged.append(registry.create_version("served").number)
 
         pushed: list[bytes] = []
-        under_way = threading.Event()
+        under_way, restarted = threading.Event(), threading.Event()
 
         def slowly(progress) -> None:
             if progress.phase is Phase.UPLOAD and not pushed:
                 under_way.set()
-                time.sleep(0.5)
+                restarted.wait(1.5)
 
         def push() -> None:
-            # Longer on its way than all three replicas take, so that one of them stops under it.
+            # On its way until all three replicas were stopped, so that one of them stops under it.
             content = os.urandom(24 * MIB)
             (directory / "weights.bin").write_bytes(content)
             version = registry.push(f"pushed-{len(pushed)}", directory, progress=slowly)
@@ -85,28 +85,33 @@ def test_three_replicas_are_restarted_in_turn_and_no_client_sees_it(service_envi
         for number in range(2):
             load.run(f"write {number}", write)
         load.run("push", push)
-        codes, took_s = [], []
         try:
             assert under_way.wait(20)
-            for replica in replicas:
-                began = time.monotonic()
-                codes.append(replica.stop())
-                took_s.append(time.monotonic() - began)
-                replica.start()
+            ends = [restart(each) for each in replicas]
         finally:
+            restarted.set()
             load.stop()
         found = {each.number for each in registry.list_versions("served")}
         cut = [line for each in replicas for line in ended_by_stop(each)]
     assert load.errors == []
     # The push was not merely lucky: a stream of it was ended by a replica that stopped, and it went on elsewhere.
     assert cut
-    assert codes == [0, 0, 0]
-    assert max(took_s) < DRAIN_S + 5
+    assert [code for code, _ in ends] == [0, 0, 0]
+    assert max(took_s for _, took_s in ends) < DRAIN_S + 5
     assert len(pushed) >= 1
     assert min(load.done.values()) >= 1
     assert load.done["read 0"] > 100
     assert len(set(acknowledged)) == len(acknowledged)
     assert set(acknowledged) <= found
+
+
+def restart(replica):
+    """Exit code, and how long the replica took to stop."""
+    began = time.monotonic()
+    code = replica.stop()
+    took_s = time.monotonic() - began
+    replica.start()
+    return code, took_s
 
 
 def ended_by_stop(replica):

@@ -156,7 +156,10 @@ def test_sigterm_drains_every_worker_and_the_parent_ends_with_success(server):
 def test_workers_whose_parent_was_killed_drain_and_end(server):
     processes = workers_of(server)
     server.kill()
-    until(lambda: not [each for each in processes if _runs(each)], within_s=20)
+    try:
+        until(lambda: not [each for each in processes if _runs(each)], within_s=20)
+    finally:
+        server.start()
 
 
 def test_sqlite_belongs_to_one_process_and_workers_say_so(tmp_path):

@@ -67,7 +67,7 @@ def parse_url(url: str) -> URL:
     if parsed.get_backend_name() in {"postgresql", "postgres"}:
         _require_options(parsed)
         return parsed.set(drivername="postgresql+psycopg")
-    raise AddressError("databases of this kind are not known; the address begins with sqlite:/// or postgresql://")
+    raise AddressError("databases of this kind are not known; use sqlite:///path or postgresql://user@host/name")
 
 
 def _require_options(parsed: URL) -> None:
