@@ -18,7 +18,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
 from sqlalchemy.engine import make_url
 
@@ -40,6 +40,8 @@ PAUSE_S = 0.1
 PAGE = ROOT / "docs/soak.md"
 MAX_SLOPE_MIB = 1.0
 """Growth of memory in ten minutes after the warm-up."""
+RESTED = 20
+"""Samples of five minutes, in which there is a moment without an upload."""
 MAX_SPREAD = 16
 """How many more descriptors or threads the last quarter may show than the second."""
 
@@ -223,8 +225,12 @@ def growth(samples: list[Sample]) -> list[str]:
 
 
 def slope_mib(samples: list[Sample]) -> float:
-    """MiB in ten minutes, by least squares."""
-    fit = statistics.linear_regression([each.minutes for each in samples], [each.rss_mib for each in samples])
+    """MiB in ten minutes, by least squares over the least of each few minutes: uploads come and go in between."""
+    rested = [
+        min(group, key=lambda each: each.rss_mib)
+        for group in (samples[at : at + RESTED] for at in range(0, len(samples), RESTED))
+    ]
+    fit = statistics.linear_regression([each.minutes for each in rested], [each.rss_mib for each in rested])
     return 10 * fit.slope
 
 
@@ -262,6 +268,7 @@ def report(it: World, history: Recorder, pushers: list[Pusher], samples: list[Sa
         *(f"- {fault}" for fault in found[:30]),
     ]
     PAGE.write_text("\n".join(lines) + "\n")
+    PAGE.with_suffix(".json").write_text(json.dumps([asdict(each) for each in samples], indent=0) + "\n")
     print(json.dumps({"faults": dict(it.faults), "outcomes": dict(outcomes), "found": found[:30]}, indent=1))
 
 
