@@ -73,15 +73,11 @@ class Resolver:
         find = self._finder(request)
         if find is None:
             return None
-        feed, counted = self.edge.feed, self.observer.resolved
-        wanted = request.min_revision
+        feed, wanted = self.edge.feed, request.min_revision
 
         def answer() -> tuple[bytes, int] | None:
-            entry, revision = find(), feed.revision
-            if entry is None or entry.reply is None or wanted > revision or not feed.is_fresh():
-                return None
-            counted("cache", "ok")
-            return _unless_unchanged(request, entry, entry.reply), revision
+            reply = self._known(request, find(), wanted)
+            return None if reply is None else (reply, feed.revision)
 
         return answer
 
@@ -96,12 +92,21 @@ class Resolver:
         if wanted > feed.revision and (entry is None or wanted > entry.revision):
             await self.edge.require_revision(wanted)
             entry = self._entry(request)
-        if entry is not None and entry.reply is not None and feed.is_fresh():  # noqa: SIM102 - two questions
-            if wanted <= feed.revision or wanted <= entry.revision:
-                context.revision = feed.revision
-                self.observer.resolved("cache", "ok")
-                return _unless_unchanged(request, entry, entry.reply)
+        reply = self._known(request, entry, wanted)
+        if reply is not None:
+            context.revision = feed.revision
+            return reply
         return await self._from_database(request, wanted)
+
+    def _known(self, request: stages_pb2.ResolveRequest, entry: Entry[bytes] | None, wanted: int) -> bytes | None:
+        """The reply from memory, counted; None when there is none, or it is older than allowed or than `wanted`."""
+        feed = self.edge.feed
+        if entry is None or entry.reply is None or not feed.is_fresh():
+            return None
+        if wanted > feed.revision and wanted > entry.revision:
+            return None
+        self.observer.resolved("cache", "ok")
+        return _unless_unchanged(request, entry, entry.reply)
 
     def _entry(self, request: stages_pb2.ResolveRequest) -> Entry[bytes] | None:
         """What the projection knows; None for questions only the database can answer."""
