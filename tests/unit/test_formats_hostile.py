@@ -37,7 +37,7 @@ from tests.unit.format_samples import (
 @pytest.mark.parametrize(
     "bomb",
     [
-        gzip.compress(b"\0" * (50 << 20)),
+        gzip.compress(b"\0" * (50 << 20), mtime=0),
         bz2.compress(b"\0" * (50 << 20)),
         lzma.compress(b"\0" * (50 << 20)),
         zlib.compress(b"\x80\x04" + b"N" * (50 << 20)),
@@ -75,7 +75,7 @@ def cpu_s(work):
 
 SAMPLES = [
     pickle.dumps(Evil(), 0), pickle.dumps({"a": 1}, 5), archive("m/data.pkl", "x"), ONNX, PE,
-    tarred("pickle", "tensors"), gzip.compress(pickle.dumps([1])), gguf(KEY, count=1),
+    tarred("pickle", "tensors"), gzip.compress(pickle.dumps([1]), mtime=0), gguf(KEY, count=1),
     safetensors({"a": tensor(0, 4)}, b"1234"), written(lambda out: np.savez(out, np.arange(3))),
     lzma.compress(pickle.dumps([1])), bz2.compress(b"x"), b"\x89HDF\r\n\x1a\n", b'{"a":1}',
 ]  # fmt: skip
