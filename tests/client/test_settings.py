@@ -120,10 +120,12 @@ def test_a_reference_to_another_registry_is_refused_without_connecting():
 
 
 def test_the_sdk_loads_no_server_and_no_terminal():
+    # Beside gRPC's own import, in the same process: a busy machine slows both.
     program = (
-        "import sys, time; begin = time.process_time(); import registry_grpc.client; "
-        "took = time.process_time() - begin; print(took, *sys.modules)"
+        "import sys, time; begin = time.process_time(); import grpc, google.protobuf.message; "
+        "theirs = time.process_time() - begin; import registry_grpc.client; "
+        "print((time.process_time() - begin - theirs) / theirs, *sys.modules)"
     )
     out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
-    assert float(out[0]) < 0.3
+    assert float(out[0]) < 4
     assert not {"sqlalchemy", "typer", "rich", "minio", "registry_grpc.domain", "registry_grpc.server"} & set(out)

@@ -34,7 +34,7 @@ def service_config() -> str:
         if method.name not in NEVER_RETRIED
     ]
     retry = {
-        "maxAttempts": 4,
+        "maxAttempts": 5,
         "initialBackoff": "0.1s",
         "maxBackoff": "2s",
         "backoffMultiplier": 2,
@@ -57,6 +57,10 @@ def open_channel(settings: Settings) -> grpc.Channel:
         ("grpc.keepalive_time_ms", 30_000),
         ("grpc.keepalive_timeout_ms", 10_000),
         ("grpc.http2.max_pings_without_data", 0),
+        # gRPC waits 1 s after a refused connection, then up to 2 minutes. In a rolling restart the first replica would
+        # be back for long, unasked, when the last one goes.
+        ("grpc.initial_reconnect_backoff_ms", 100),
+        ("grpc.max_reconnect_backoff_ms", 1_000),
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
         ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
         ("grpc.primary_user_agent", f"mreg-python/{__version__}"),
