@@ -5,6 +5,15 @@ import pytest
 from tests.kit import engines
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_logins_of_the_developer(tmp_path_factory):
+    """No test calls the server whoever runs it is logged in to."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("xdg-config")))
+        patch.delenv("MREG_CONTEXT", raising=False)
+        yield
+
+
 @pytest.fixture(scope="session")
 def service_environment():
     """The MREG_TEST_… variables of running engines; the test fails when they cannot be started."""

@@ -26,9 +26,10 @@ def server():
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch, tmp_path):
-    for name in ("ENDPOINT", "TOKEN", "TOKEN_FILE", "CA_FILE", "PROJECT", "CACHE_DIR", "DATA_DIR", "OUTPUT"):
+    for name in ("ENDPOINT", "TOKEN", "TOKEN_FILE", "CA_FILE", "PROJECT", "CACHE_DIR", "CONTEXT", "DATA_DIR", "OUTPUT"):
         monkeypatch.delenv(f"MREG_{name}", raising=False)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "xdg-data"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg-config"))
     monkeypatch.setenv("MREG_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setenv("NO_COLOR", "1")

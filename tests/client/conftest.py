@@ -14,9 +14,10 @@ def server():
 
 @pytest.fixture(autouse=True)
 def no_settings_of_the_developer(monkeypatch, tmp_path):
-    for name in ("ENDPOINT", "TOKEN", "TOKEN_FILE", "CA_FILE", "PROJECT", "CACHE_DIR", "DATA_DIR", "OUTPUT"):
+    for name in ("ENDPOINT", "TOKEN", "TOKEN_FILE", "CA_FILE", "PROJECT", "CACHE_DIR", "CONTEXT", "DATA_DIR", "OUTPUT"):
         monkeypatch.delenv(f"MREG_{name}", raising=False)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "xdg-data"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "xdg-config"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg-cache"))
 
 

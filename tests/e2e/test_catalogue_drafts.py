@@ -9,6 +9,7 @@ from registry_grpc.domain.names import ModelName
 from registry_grpc.server.ids import RandomIds
 from registry_grpc.storage.sql import SqlStore
 from registry_grpc.usecases.deletion import DeleteVersion, UndeleteVersion
+from registry_grpc.usecases.holders import PointerHolders
 from registry_grpc.usecases.models import CreateModel
 from registry_grpc.usecases.sweeps import ExpireDrafts
 from registry_grpc.usecases.versions import CreateVersion, GetVersion, UpdateVersion
@@ -34,7 +35,7 @@ def test_an_untouched_draft_expires_and_one_that_was_worked_on_does_not(store):
     CreateModel(store, RandomIds())(call(), MODEL, {})
     create = CreateVersion(store, RandomIds(), WEEK)
     rested, touched = (create(call(), MODEL, {}).get().name for _ in range(2))
-    expire = ExpireDrafts(store, DeleteVersion(store, 30 * DAY))
+    expire = ExpireDrafts(store, DeleteVersion(store, (PointerHolders(),), 30 * DAY))
     store.clock_offset = WEEK - DAY
     assert expire() == 0
     UpdateVersion(store, WEEK)(call(), touched, "", {"owner": "ada"})

@@ -1,37 +1,29 @@
 """What every mutation promises over real servers: replays, dry runs, and reading what one wrote."""
 
-import grpc
 import pytest
 
-from registry_grpc.domain.identity import Token, token_text
-from registry_grpc.storage.sql import SqlStore
 from registry_grpc.v1 import models_pb2, projects_pb2, server_pb2, stages_pb2, versions_pb2
+from tests.kit.access import Office
 from tests.kit.catalogue import MIN_REVISION, REVISION, Catalogue, request_id
-from tests.kit.deployments import DEPLOYMENTS, EMBEDDED, deployed, two_replicas
+from tests.kit.deployments import DEPLOYMENTS, deployed, two_replicas
 from tests.kit.refusals import refused
-from tests.kit.server import Api, WithToken
-
-BOB = token_text(b"\x07" * 9, b"\x08" * 32)
-
-
-def add_bob(url):
-    """A second principal. There is no RPC for it yet."""
-    store = SqlStore(url)
-    token = Token(id=BOB.id, secret_hash=BOB.hash(), principal="user:bob", create_time=store.now())
-    store.write(lambda unit: unit.tokens.insert(token))
-    store.close()
 
 
 @pytest.fixture(scope="module", params=DEPLOYMENTS)
 def server(request):
     with deployed(request.param, request.getfixturevalue("service_environment")) as server:
-        if request.param == EMBEDDED:
-            server.stop()
-            add_bob(f"sqlite:///{server.data_dir / 'registry.db'}")
-            server.start()
-        else:
-            add_bob(server.settings["database_url"])
         yield server
+
+
+@pytest.fixture(scope="module")
+def bob(server):
+    """A second principal, with the same rights."""
+    office = Office(server)
+    office.bind("admin", "", "user:bob")
+    api = server.api(office.issue("user:bob").secret)
+    yield api
+    api.close()
+    office.close()
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +130,7 @@ def test_a_dry_run_changes_nothing_and_a_repeated_request_answers_the_first_byte
     assert catalogue.revision() == later
 
 
-def test_a_request_id_is_for_one_request_of_one_principal(catalogue, server):
+def test_a_request_id_is_for_one_request_of_one_principal(catalogue, bob):
     asked = request_id()
     create = catalogue.api.models.CreateModel
     request = models_pb2.CreateModelRequest(parent=catalogue.parent, model_id="a", request_id=asked)
@@ -156,12 +148,9 @@ def test_a_request_id_is_for_one_request_of_one_principal(catalogue, server):
     delete = models_pb2.DeleteModelRequest(name=f"{catalogue.parent}/models/a", request_id=asked)
     assert refused(catalogue.api.models.DeleteModel, delete).reason == "REQUEST_ID_REUSED"
     assert catalogue.revision() == before
-    channel = grpc.insecure_channel(server.endpoint)
-    bob = Api(grpc.intercept_channel(channel, WithToken(str(BOB))))
     theirs = models_pb2.CreateModelRequest(parent=catalogue.parent, model_id="c", request_id=asked)
     made = bob.models.CreateModel(theirs)
     assert (made.name, made.creator) == (f"{catalogue.parent}/models/c", "user:bob")
-    channel.close()
 
 
 def test_a_request_that_failed_may_be_made_again_under_its_id(catalogue):

@@ -15,6 +15,7 @@ from tests.kit.server import RegistryServer, distributed, running
 SERVICES = {
     "grpc.health.v1.Health",
     "grpc.reflection.v1alpha.ServerReflection",
+    "registry_grpc.v1.AccessService",
     "registry_grpc.v1.ArtifactService",
     "registry_grpc.v1.ModelService",
     "registry_grpc.v1.ProjectService",

@@ -25,6 +25,7 @@ from registry_grpc.storage.sql import SqlStore
 from registry_grpc.usecases.aliases import AliasChanges, UpdateAliases
 from registry_grpc.usecases.deletion import DeleteModel, DeleteVersion, UndeleteModel, UndeleteVersion
 from registry_grpc.usecases.finalize import FinalizeVersion
+from registry_grpc.usecases.holders import PointerHolders
 from registry_grpc.usecases.models import CreateModel
 from registry_grpc.usecases.stages import (
     Condition,
@@ -280,7 +281,7 @@ class Catalogue(RuleBasedStateMachine):
         known = self.simple.versions.get(number)
         if not reason and not known.deleted and self.held([number]):
             reason = Reason.VERSION_IN_USE
-        use_case = DeleteVersion(self.world.store, DAY)
+        use_case = DeleteVersion(self.world.store, (PointerHolders(),), DAY)
         if self.expect(reason, lambda: use_case(self.call(), self.name.version(number), "")):
             known.deleted = True
 
@@ -318,7 +319,7 @@ class Catalogue(RuleBasedStateMachine):
     def delete_model(self):
         live = [n for n, v in self.simple.versions.items() if not v.deleted]
         reason = None if self.simple.deleted or not self.held(live) else Reason.VERSION_IN_USE
-        use_case = DeleteModel(self.world.store, DAY)
+        use_case = DeleteModel(self.world.store, (PointerHolders(),), DAY)
         if self.expect(reason, lambda: use_case(self.call(), self.name, "", force=True)):
             self.simple.deleted = True
 

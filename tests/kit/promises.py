@@ -84,7 +84,14 @@ PROMISES = {
     ),
     "P10": Promise(
         "No RPC without a permission; no request acts outside its project.",
-        {"matrix": "every role by every RPC, own and foreign project"},
+        {
+            "matrix": "every role by every RPC, own and foreign project",
+            "foreign": "a foreign project answers as an absent one, word for word",
+            "denied": "each refused change leaves an audit entry, and no more of them than are worth it",
+            "uploads": "the upload of somebody else does not exist",
+            "dedupe": "no project learns, or gets, what another one holds",
+            "conditions": "a stage or a tag that a binding excludes cannot be changed by any verb",
+        },
     ),
     "P11": Promise(
         "The author cannot approve his own request; an approval binds to digest and policy revision.",
@@ -108,8 +115,13 @@ PROMISES = {
             "frames": "the inputs of the transport, from raw HTTP/2 frames",
             "uploads": "the inputs of the upload stream",
             "polite client": "a polite client is served meanwhile",
+            "credentials": "the inputs of headers, tokens, JWTs and client certificates, with a real OpenID provider",
             "rejections": "a refused call costs at most 100 µs of CPU above an echo",
             "connections": "connections beyond the limit are refused, those within it are served",
+            "held versions": "what a stage or an alias points to is not deleted, and the holders are named",
+            "quota race": "32 racing uploads never take a byte more than a quota; the usage survives SIGKILL",
+            "purge race": "a purge beside uploads, attachments and copies takes no bytes that a file lies in",
+            "greedy client": "a client over its rate costs little, and a polite one beside it is served",
         },
     ),
     "P15": Promise(
@@ -136,7 +148,13 @@ PROMISES = {
     ),
     "P19": Promise(
         "Tokens, keys and certificates rotate without restart; a revoked token stops within 30 s.",
-        {"rotation": "rotated under load"},
+        {
+            "issuer keys": "a real OpenID provider rotates its keys under load",
+            "issuer away": "the provider goes away: keys that are known are kept, tokens of the registry work",
+            "certificates": "certificate and authorities are rotated on disk under load",
+            "revoked": "a revoked token, a removed binding and a disabled account end open streams on two replicas",
+            "stalled feed": "the feed of a replica stands still: it learns of the change all the same",
+        },
     ),
     "P20": Promise(
         "Bit rot is found: a flipped byte is DATA_LOSS on read and reported by the scrubber, never served as good.",

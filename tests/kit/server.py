@@ -15,7 +15,14 @@ from pathlib import Path
 import grpc
 
 from registry_grpc.storage.sql import schema
-from registry_grpc.v1 import artifacts_pb2_grpc, models_pb2_grpc, projects_pb2_grpc, server_pb2_grpc, stages_pb2_grpc
+from registry_grpc.v1 import (
+    access_pb2_grpc,
+    artifacts_pb2_grpc,
+    models_pb2_grpc,
+    projects_pb2_grpc,
+    server_pb2_grpc,
+    stages_pb2_grpc,
+)
 from tests.kit.engines import Bucket
 
 START_TIMEOUT_S = 30.0
@@ -111,14 +118,14 @@ class RegistryServer:
         if self.process is not None and self.process.stdout is not None:
             self.process.stdout.close()
 
-    def channel(self) -> grpc.Channel:
-        """A plain channel that sends the admin token."""
+    def channel(self, token: str = "") -> grpc.Channel:
+        """A plain channel that sends this token, or the admin's."""
         # One subchannel pool per channel: tests that cut connections must not disturb each other.
         channel = grpc.insecure_channel(self.endpoint, options=[("grpc.use_local_subchannel_pool", 1)])
-        return grpc.intercept_channel(channel, WithToken(self.token))
+        return grpc.intercept_channel(channel, WithToken(token or self.token))
 
-    def api(self) -> "Api":
-        return Api(self.channel())
+    def api(self, token: str = "") -> "Api":
+        return Api(self.channel(token))
 
 
 class Api:
@@ -126,6 +133,7 @@ class Api:
 
     def __init__(self, channel: grpc.Channel) -> None:
         self.channel = channel
+        self.access = access_pb2_grpc.AccessServiceStub(channel)
         self.server = server_pb2_grpc.ServerServiceStub(channel)
         self.projects = projects_pb2_grpc.ProjectServiceStub(channel)
         self.models = models_pb2_grpc.ModelServiceStub(channel)

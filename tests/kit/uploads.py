@@ -153,6 +153,11 @@ def part_of_stream(name: str, content: Content, start: int, stop: int) -> Iterat
         yield pb.WriteUploadRequest(name=name, write_offset=offset, chunk=chunk(piece))
 
 
+def message(name, offset, content, **fields):
+    """One message of a stream, with its checksum."""
+    return pb.WriteUploadRequest(name=name, write_offset=offset, chunk=chunk(content), **fields)
+
+
 def finish(name: str, content: Content, **changes: Any) -> pb.WriteUploadRequest:
     """The last message, without bytes."""
     fields = {"name": name, "write_offset": content.size_bytes, "finish_write": True, "digest": content.digest}

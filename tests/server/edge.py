@@ -16,6 +16,10 @@ from google.rpc.status_pb2 import Status
 from grpc import aio
 from grpc_reflection.v1alpha import reflection_pb2_grpc
 
+from registry_grpc.auth.authenticator import Authenticator
+from registry_grpc.auth.view import AccessView, Snapshot
+from registry_grpc.domain.access import RoleBinding
+from registry_grpc.domain.access_names import RoleBindingName, RoleName
 from registry_grpc.domain.identity import Token, token_text
 from registry_grpc.server.app import Server
 from registry_grpc.server.composition import Composition, Foundation
@@ -34,6 +38,19 @@ BIDI = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
 def token(**changes: Any) -> Token:
     values = {"id": TEXT.id, "secret_hash": TEXT.hash(), "principal": "user:ada", "create_time": NOW}
     return Token(**(values | changes))
+
+
+def everything_to(*members: str) -> AccessView:
+    """A view in which they administer the registry."""
+    view = AccessView()
+    name, role = RoleBindingName("", "", "admin"), RoleName("admin")
+    binding = RoleBinding(uid="u", name=name, role=role, members=members, create_time=NOW, update_time=NOW)
+    view.load(Snapshot(1, (), (binding,), (), ()))
+    return view
+
+
+async def nowhere(denials: Any) -> None:
+    """Keeps nothing."""
 
 
 Behaviour = Callable[[Any, Any], Awaitable[Any]]
@@ -108,7 +125,7 @@ class Edge:
 
 
 @asynccontextmanager
-async def edge(
+async def edge(  # noqa: PLR0913 - whatever a test chooses
     directory: Path,
     *,
     unary: Behaviour = answer_info,
@@ -117,6 +134,8 @@ async def edge(
     talk: Any = None,
     probes: Any = None,
     shortcuts: Any = None,
+    access: AccessView | None = None,
+    denied: Any = None,
     **settings: Any,
 ) -> AsyncIterator[Edge]:
     tokens = {TEXT.id: token()}
@@ -131,7 +150,15 @@ async def edge(
         ]
         if talk is not None:
             adders.append(lambda server: reflection_pb2_grpc.add_ServerReflectionServicer_to_server(Bidi(talk), server))
-        return Composition(servicers=adders, token_lookup=lookup, probes=probes or {}, shortcuts=shortcuts or {})
+        authenticator = Authenticator(lookup, foundation.metrics)
+        return Composition(
+            servicers=adders,
+            authenticator=authenticator,
+            access=access or everything_to("user:ada"),
+            record_denials=denied or nowhere,
+            probes=probes or {},
+            shortcuts=shortcuts or {},
+        )
 
     values = {
         "data_dir": directory,

@@ -12,10 +12,11 @@ from registry_grpc.v1 import artifacts_pb2, server_pb2
 from tests.server.edge import BEARER, BIDI, CODES, READ, UNARY, UPLOAD, edge, info_in
 
 NAME = "projects/p/models/m/versions/1/artifacts/" + "a" * 26
+UPLOAD_NAME = "projects/p/uploads/00000000-0000-0000-0000-000000000000"
 SECRET = "dsn=postgres://u:pw@host/db"
 SHAPES = {
     "unary": (UNARY, server_pb2.GetServerInfoRequest()),
-    "client_stream": (UPLOAD, artifacts_pb2.WriteUploadRequest()),
+    "client_stream": (UPLOAD, artifacts_pb2.WriteUploadRequest(name=UPLOAD_NAME)),
     "server_stream": (READ, artifacts_pb2.ReadArtifactRequest(name=NAME)),
     "bidi_stream": (BIDI, reflection_pb2.ServerReflectionRequest()),
 }

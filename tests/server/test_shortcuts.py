@@ -9,7 +9,7 @@ from grpc import aio
 
 from registry_grpc.auth import authenticator
 from registry_grpc.v1 import server_pb2
-from tests.server.edge import BEARER, CODES, NOW, TEXT, UNARY, edge, token
+from tests.server.edge import BEARER, CODES, NOW, TEXT, UNARY, edge, everything_to, token
 
 SHORT = server_pb2.ServerInfo(server_version="short").SerializeToString()
 LONG = server_pb2.ServerInfo(server_version="long").SerializeToString()
@@ -110,3 +110,13 @@ async def test_what_is_kept_is_bounded(tmp_path, monkeypatch):
             await it.raw(UNARY, data, timeout=5)
         assert await it.raw(UNARY, requests[0], timeout=5) == LONG, "the third call dropped what was kept"
         assert await it.raw(UNARY, requests[0], timeout=5) == SHORT
+
+
+async def test_a_shortcut_ends_when_what_callers_may_do_changes(tmp_path):
+    view = everything_to("user:ada")
+    async with edge_with(tmp_path, Shortcut(), access=view) as it:
+        await it.raw(UNARY, timeout=5)
+        assert await it.raw(UNARY, timeout=5) == SHORT
+        view.version += 1
+        assert await it.raw(UNARY, timeout=5) == LONG
+        assert await it.raw(UNARY, timeout=5) == SHORT

@@ -15,6 +15,7 @@ from registry_grpc.domain.errors import RegistryError
 from registry_grpc.domain.names import ModelName, ProjectName, UploadName, VersionName
 from registry_grpc.domain.pointers import Pointer, PointerKind, Target
 from registry_grpc.domain.resources import Model, Project, StageDefinition, Version, VersionState
+from registry_grpc.domain.tenancy import Quotas, Retention
 from registry_grpc.services.codec import artifacts, models, pointers, projects, times, versions
 from registry_grpc.v1 import metadata_pb2, versions_pb2
 
@@ -105,6 +106,7 @@ version = st.builds(
     total_size_bytes=numbers,
     manifest_digest=words,
     creator=words,
+    copied_from=words,
     create_time=moments,
     update_time=moments,
     finalize_time=maybe,
@@ -129,6 +131,7 @@ model = st.builds(
     purge_time=maybe,
     revision=numbers,
 )
+spans = st.none() | st.timedeltas(timedelta(0), timedelta(days=3650))
 project = st.builds(
     Project,
     uid=words,
@@ -138,8 +141,12 @@ project = st.builds(
     stages=tuples(st.builds(StageDefinition, words, words, flags, flags, flags, tuples(words), words)),
     tags=pairs,
     annotations=pairs,
+    quotas=st.builds(Quotas, *[numbers] * 6),
+    retention=st.builds(Retention, spans, spans),
     create_time=moments,
     update_time=moments,
+    delete_time=maybe,
+    purge_time=maybe,
     revision=numbers,
 )
 

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from registry_grpc.domain.events import Action, Event
-from registry_grpc.domain.names import LATEST, ModelName
+from registry_grpc.domain.names import LATEST, ModelName, ProjectName
 from registry_grpc.domain.pointers import Pointer, PointerKind, Target
-from registry_grpc.domain.resources import Model
+from registry_grpc.domain.resources import Model, Project
 from registry_grpc.watch.projection import Projection
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -99,6 +99,24 @@ def test_a_deleted_model_is_forgotten_and_older_news_of_it_is_void():
     assert production(one) == 2
     one.apply([event(8, 0, Action.DELETED, model(NAMES[0], 8))])
     assert production(one) == 2
+
+
+def test_a_deleted_project_is_forgotten_and_comes_back_by_later_news_only():
+    of = projection()
+    of.apply(assigned(1, 1))
+    elsewhere = pointer(ModelName("other", "a"), PointerKind.STAGE, "production", 9, 1)
+    of.apply([event(1, 0, Action.ASSIGNED, elsewhere)])
+    gone = Project(uid="p", name=ProjectName("default"), create_time=NOW, update_time=NOW, revision=5)
+    of.apply([event(5, 0, Action.DELETED, gone)])
+    assert production(of) is None
+    assert of.stage("projects/other/models/a", "production").reply == 9
+    # Older news that comes late, also of a model nothing was known of.
+    of.apply(assigned(4, 2))
+    of.apply([event(4, 0, Action.ASSIGNED, pointer(NAMES[1], PointerKind.LATEST, LATEST, 3, 4))])
+    assert production(of) is None
+    assert of.alias(str(NAMES[1]), LATEST) is None
+    of.apply(assigned(6, 1))
+    assert production(of) == 1
 
 
 def test_a_snapshot_does_not_undo_what_was_committed_since():

@@ -45,7 +45,7 @@ def test_every_fault_of_every_source_is_reported_at_once(tmp_path):
 
 
 def test_variables_of_the_client_and_of_tests_are_not_ours():
-    names = ("ENDPOINT", "TOKEN", "TOKEN_FILE", "CA_FILE", "CACHE_DIR", "OUTPUT", "PROJECT")
+    names = ("ENDPOINT", "TOKEN", "TOKEN_FILE", "CA_FILE", "CACHE_DIR", "CONTEXT", "OUTPUT", "PROJECT")
     environ = {f"MREG_{name}": "x" for name in names} | {"MREG_TEST_POSTGRES_URL": "x", "HOME": "/"}
     assert load_settings({}, environ) == Settings()
 

@@ -24,6 +24,7 @@ from registry_grpc.usecases.part_hash import PartHash, check_chunks
 from registry_grpc.usecases.upload_session import Session
 from registry_grpc.v1 import artifacts_pb2 as pb
 from registry_grpc.v1 import common_pb2
+from tests.server.edge import everything_to
 
 NAME = UploadName("default", "3f2b8c1e-5a44-4c2e-9d0b-7a1c2e3d4f50")
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -330,7 +331,7 @@ class Opened:
     def __init__(self, session):
         self._session = session
 
-    def open(self, name):  # noqa: ARG002 -- the writer's signature
+    def open(self, name, uploader):  # noqa: ARG002 -- the writer's signature
         return self._session
 
 
@@ -344,7 +345,8 @@ async def test_a_cancel_while_it_completes_does_not_stop_it(threads):
         yield message(0, b"abc")
         yield finish(b"abc")
 
-    contexts.enter(contexts.CallContext("ArtifactService.WriteUpload", "id", Principal("user:ada")))
+    ada = Principal("user:ada")
+    contexts.enter(contexts.CallContext("ArtifactService.WriteUpload", "id", ada, authority=everything_to("user:ada")))
     call = asyncio.ensure_future(uploads.receive(messages()))
     await session.began.wait()
 

@@ -1,78 +1,180 @@
-"""What each method needs. Deny by default: a server does not start while one of its methods has no row here.
+"""What each method needs, and where in its request the resource stands.
 
-Authorisation goes by this table and never by the text of a path.
+Deny by default: a server does not start while one of its methods has no row here, or one that does not fit its request.
+
+Authorisation goes by this table and never by the text of a path. A row has one need or several, each of them required:
+
+- `models.get on name`: the permission on the resource that the field names; empty names the registry
+- `models.list within parent`: on that project, or on some model in it; the servicer narrows the answer
+- `tokens.create for principal`: on the scope of the principal the field names; with `or own` nothing for oneself
+- `projects.create on registry`, `roles.get anywhere`: without a field
+- `server.get of caller`: nothing but a proven identity; what else there is to check takes the database
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
 
 PUBLIC = ""
 """Anyone may call it, without a token."""
 _TABLE: dict[str, dict[str, str]] = {
-    "registry_grpc.v1.ServerService": {"GetServerInfo": "server.get"},
+    "registry_grpc.v1.ServerService": {"GetServerInfo": "server.get of caller"},
+    "registry_grpc.v1.AccessService": {
+        "GetCaller": "caller.get of caller",
+        "TestPermissions": "caller.test of caller",
+        "CreateRole": "roles.create on registry",
+        "GetRole": "roles.get anywhere",
+        "ListRoles": "roles.list anywhere",
+        "UpdateRole": "roles.update on registry",
+        "DeleteRole": "roles.delete on registry",
+        "CreateRoleBinding": "roleBindings.create on parent",
+        "GetRoleBinding": "roleBindings.get on name",
+        "ListRoleBindings": "roleBindings.list on parent",
+        "UpdateRoleBinding": "roleBindings.update on role_binding.name",
+        "DeleteRoleBinding": "roleBindings.delete on name",
+        "CreateServiceAccount": "serviceAccounts.create on parent",
+        "GetServiceAccount": "serviceAccounts.get on name",
+        "ListServiceAccounts": "serviceAccounts.list on parent",
+        "UpdateServiceAccount": "serviceAccounts.update on service_account.name",
+        "DeleteServiceAccount": "serviceAccounts.delete on name",
+        "IssueToken": "tokens.create for principal",
+        "ListTokens": "tokens.list for principal or own",
+        "RevokeToken": "tokens.revoke of caller",
+    },
     "registry_grpc.v1.ProjectService": {
-        "CreateProject": "projects.create",
-        "GetProject": "projects.get",
-        "ListProjects": "projects.list",
-        "UpdateProject": "projects.update",
+        "CreateProject": "projects.create on registry",
+        "GetProject": "projects.get on name",
+        "ListProjects": "projects.list of caller",
+        "UpdateProject": "projects.update on project.name",
+        "DeleteProject": "projects.delete on name",
+        "UndeleteProject": "projects.undelete on name",
+        "PurgeProject": "projects.purge on name",
+        "GetProjectUsage": "projects.get on name",
     },
     "registry_grpc.v1.ModelService": {
-        "CreateModel": "models.create",
-        "GetModel": "models.get",
-        "ListModels": "models.list",
-        "UpdateModel": "models.update",
-        "DeleteModel": "models.delete",
-        "UndeleteModel": "models.undelete",
-        "CreateVersion": "versions.create",
-        "GetVersion": "versions.get",
-        "BatchGetVersions": "versions.get",
-        "ListVersions": "versions.list",
-        "UpdateVersion": "versions.update",
-        "FinalizeVersion": "versions.finalize",
-        "DeleteVersion": "versions.delete",
-        "UndeleteVersion": "versions.undelete",
-        "ListAliases": "aliases.list",
-        "UpdateAliases": "aliases.update",
+        "CreateModel": "models.create on parent",
+        "GetModel": "models.get on name",
+        "ListModels": "models.list within parent",
+        "UpdateModel": "models.update on model.name",
+        "DeleteModel": "models.delete on name",
+        "UndeleteModel": "models.undelete on name",
+        "PurgeModel": "models.purge on name",
+        "PurgeVersion": "versions.purge on name",
+        "CopyVersion": "versions.create on parent, versions.get on source, artifacts.read on source",
+        "CreateVersion": "versions.create on parent",
+        "GetVersion": "versions.get on name",
+        "BatchGetVersions": "versions.get within parent, versions.get on names[]",
+        "ListVersions": "versions.list on parent",
+        "UpdateVersion": "versions.update on version.name",
+        "FinalizeVersion": "versions.finalize on name",
+        "DeleteVersion": "versions.delete on name",
+        "UndeleteVersion": "versions.undelete on name",
+        "ListAliases": "aliases.list on parent",
+        "UpdateAliases": "aliases.update on parent",
     },
     "registry_grpc.v1.ArtifactService": {
-        "FindMissingArtifacts": "artifacts.find",
-        "AttachArtifacts": "artifacts.attach",
-        "StartUpload": "uploads.create",
-        "WriteUpload": "uploads.write",
-        "GetUpload": "uploads.get",
-        "ListUploads": "uploads.list",
-        "CancelUpload": "uploads.cancel",
-        "GetArtifact": "artifacts.get",
-        "ListArtifacts": "artifacts.list",
-        "ReadArtifact": "artifacts.read",
-        "SignArtifactUrl": "artifacts.sign",
+        "FindMissingArtifacts": "artifacts.find within parent",
+        "AttachArtifacts": "artifacts.attach on parent",
+        "StartUpload": "uploads.create on parent",
+        "WriteUpload": "uploads.write within name",
+        "GetUpload": "uploads.get within name",
+        "ListUploads": "uploads.list on parent",
+        "CancelUpload": "uploads.cancel within name",
+        "GetArtifact": "artifacts.get on name",
+        "ListArtifacts": "artifacts.list on parent",
+        "ReadArtifact": "artifacts.read on name",
+        "SignArtifactUrl": "artifacts.sign on name",
     },
     "registry_grpc.v1.StageService": {
-        "Resolve": "stages.resolve",
-        "BatchResolve": "stages.resolve",
-        "GetStage": "stages.get",
-        "ListStages": "stages.list",
-        "ListStageHistory": "stages.history",
-        "PromoteVersion": "stages.promote",
-        "RollbackStage": "stages.rollback",
-        "VacateStage": "stages.vacate",
+        "Resolve": "stages.resolve on name",
+        "BatchResolve": "stages.resolve within parent, stages.resolve on requests[].name",
+        "GetStage": "stages.get on name",
+        "ListStages": "stages.list on parent",
+        "ListStageHistory": "stages.history on parent",
+        "PromoteVersion": "stages.promote on name",
+        "RollbackStage": "stages.rollback on name",
+        "VacateStage": "stages.vacate on name",
     },
     "grpc.health.v1.Health": {"Check": PUBLIC, "List": PUBLIC, "Watch": PUBLIC},
-    "grpc.reflection.v1alpha.ServerReflection": {"ServerReflectionInfo": "server.reflect"},
-    "grpc.reflection.v1.ServerReflection": {"ServerReflectionInfo": "server.reflect"},
+    "grpc.reflection.v1alpha.ServerReflection": {"ServerReflectionInfo": "server.reflect of caller"},
+    "grpc.reflection.v1.ServerReflection": {"ServerReflectionInfo": "server.reflect of caller"},
 }
+_READS = frozenset({"get", "list", "resolve", "history", "read", "sign", "find", "reflect", "test"})
+
+
+class Where(StrEnum):
+    """What a need is about."""
+
+    RESOURCE = "on"
+    WITHIN = "within"
+    PRINCIPAL = "for"
+    OWN = "for or own"
+    """As PRINCIPAL, and nothing when it is the caller."""
+    REGISTRY = "on registry"
+    ANYWHERE = "anywhere"
+    CALLER = "of caller"
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """A permission, and where it must be held."""
+
+    permission: str
+    where: Where
+    path: str = ""
+    """Field of the request, `role_binding.name` or `names[]`."""
+
+    @classmethod
+    def parse(cls, text: str) -> Need:
+        """Raises: ValueError."""
+        permission, _, rest = text.partition(" ")
+        if rest in {Where.REGISTRY, Where.ANYWHERE, Where.CALLER}:
+            return cls(permission, Where(rest))
+        word, _, path = rest.partition(" ")
+        if path.endswith(" or own"):
+            word, path = f"{word} or own", path.removesuffix(" or own")
+        if not path or " " in path:
+            raise ValueError(f"{text!r} is no need")
+        return cls(permission, Where(word), path)
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A row of the table."""
+
+    needs: tuple[Need, ...] = ()
+    """The first one is what the call is about; none for a public method."""
+
+    @property
+    def public(self) -> bool:
+        """Whether nobody is asked who they are."""
+        return not self.needs
+
+    @property
+    def mutates(self) -> bool:
+        """Whether a refusal belongs in the audit trail."""
+        return any(need.permission.partition(".")[2] not in _READS for need in self.needs)
+
+
+RULES: Mapping[str, Rule] = {
+    f"/{service}/{method}": Rule(tuple(Need.parse(need) for need in text.split(", ") if need))
+    for service, methods in _TABLE.items()
+    for method, text in methods.items()
+}
+"""Full method path to what it needs."""
 PERMISSIONS: Mapping[str, str] = {
-    f"/{service}/{method}": permission for service, methods in _TABLE.items() for method, permission in methods.items()
+    path: rule.needs[0].permission if rule.needs else PUBLIC for path, rule in RULES.items()
 }
-"""Full method path to the permission it needs."""
+"""Full method path to the permission it is about."""
 
 
 class MissingPermissionError(Exception):
-    """A method is served that has no row in the table."""
+    """A method is served that has no row in the table, or one that does not fit its request."""
 
 
-def check_table(methods: Iterable[str], table: Mapping[str, str] = PERMISSIONS) -> None:
+def check_table(methods: Iterable[str], table: Mapping[str, object] = RULES) -> None:
     """Refuse to serve `methods` (full paths) when one of them has no permission.
 
     Raises: MissingPermissionError naming each.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,14 +10,21 @@ import typer
 from typer.core import TyperGroup
 
 from registry_grpc import __version__
+from registry_grpc.cli.accounts import app as accounts
+from registry_grpc.cli.accounts import tokens
 from registry_grpc.cli.aliases import app as aliases
+from registry_grpc.cli.bindings import app as bindings
 from registry_grpc.cli.completion import completion, prepare_completion
 from registry_grpc.cli.context import Globals, Output
+from registry_grpc.cli.contexts import app as contexts
 from registry_grpc.cli.database import app as database
 from registry_grpc.cli.diagnosis import doctor
 from registry_grpc.cli.failures import ExitCode, report
+from registry_grpc.cli.login import login, logout, whoami
 from registry_grpc.cli.models import app as models
 from registry_grpc.cli.projects import app as projects
+from registry_grpc.cli.roles import app as roles
+from registry_grpc.cli.roles import can
 from registry_grpc.cli.serving import SERVE_CONTEXT, serve
 from registry_grpc.cli.stages import history, promote, resolve, rollback
 from registry_grpc.cli.transfer import pull, push
@@ -28,11 +34,12 @@ HELP = """A registry for machine-learning models.
 
 References: fraud, fraud/7, fraud@production, fraud@champion, fraud/7@sha256:…, project:fraud…, mreg://project/fraud….
 
-Environment: MREG_ENDPOINT, MREG_TOKEN, MREG_TOKEN_FILE, MREG_CA_FILE, MREG_PROJECT, MREG_CACHE_DIR, MREG_OUTPUT.
+Environment: MREG_ENDPOINT, MREG_TOKEN, MREG_TOKEN_FILE, MREG_CA_FILE, MREG_PROJECT, MREG_CACHE_DIR, MREG_OUTPUT,
+MREG_CONTEXT.
 
 Exit codes: 0 ok, 1 error, 2 usage, 3 not found, 4 denied, 5 conflict, 6 unavailable, 7 integrity, 130 interrupted.
 """
-WITH_VALUE = frozenset({"-o", "--output", "--endpoint", "--project", "--token-file", "--timeout"})
+WITH_VALUE = frozenset({"-o", "--output", "--endpoint", "--project", "--token-file", "--timeout", "--context"})
 FLAGS = frozenset({"-q", "--quiet", "-v", "--verbose", "--no-progress", "--insecure"})
 
 
@@ -52,8 +59,7 @@ class Commands(TyperGroup):
             if known is None or not isinstance(error, known.RegistryError):
                 raise
             chosen: Globals = ctx.obj or Globals()
-            where = chosen.endpoint or os.environ.get("MREG_ENDPOINT") or "127.0.0.1:7470"
-            raise typer.Exit(report(error, where, verbose=chosen.verbose)) from None
+            raise typer.Exit(report(error, chosen.where, verbose=chosen.verbose)) from None
 
 
 app = typer.Typer(
@@ -84,6 +90,7 @@ def options(
     project: Annotated[str | None, typer.Option(help="Project of references that name none.")] = None,
     token_file: Annotated[Path | None, typer.Option(help="File with the bearer token.")] = None,
     timeout: Annotated[float, typer.Option(min=0.1, help="Deadline of one call, seconds.")] = 30.0,
+    context: Annotated[str | None, typer.Option(help="A server you logged in to; see `mreg contexts`.")] = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Plaintext to another machine.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No notes on stderr.")] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Reasons and facts of errors.")] = False,
@@ -100,6 +107,7 @@ def options(
         token_file=token_file,
         timeout_s=timeout,
         insecure=insecure,
+        context=context,
         quiet=quiet,
         verbose=verbose,
         no_progress=no_progress,
@@ -108,7 +116,7 @@ def options(
 
 options.__doc__ = HELP
 
-for command in (push, pull, resolve, promote, rollback, history, doctor, completion):
+for command in (login, logout, whoami, push, pull, resolve, promote, rollback, history, doctor, can, completion):
     app.command()(command)
 app.command(context_settings=SERVE_CONTEXT, add_help_option=False)(serve)
 for name, group in {
@@ -116,6 +124,11 @@ for name, group in {
     "versions": versions,
     "aliases": aliases,
     "projects": projects,
+    "roles": roles,
+    "bindings": bindings,
+    "accounts": accounts,
+    "tokens": tokens,
+    "contexts": contexts,
     "db": database,
 }.items():
     app.add_typer(group, name=name)

@@ -34,6 +34,7 @@ class Globals:
     token_file: Path | None = None
     timeout_s: float = 30.0
     insecure: bool = False
+    context: str | None = None
     quiet: bool = False
     verbose: bool = False
     no_progress: bool = False
@@ -48,7 +49,19 @@ class Globals:
             token_file=self.token_file,
             timeout_s=self.timeout_s,
             insecure=self.insecure,
+            context=self.context,
         )
+
+    @property
+    def where(self) -> str:
+        """The address commands go to, as far as it can be told."""
+        from registry_grpc.client import RegistryError
+        from registry_grpc.client.settings import DEFAULT_ENDPOINT, load
+
+        try:
+            return load(self.endpoint, context=self.context).endpoint
+        except RegistryError:
+            return self.endpoint or DEFAULT_ENDPOINT
 
     def note(self, text: str) -> None:
         """Tell people something, on stderr, unless they wish for quiet."""

@@ -116,7 +116,7 @@ def _token(registry: Registry) -> Iterator[tuple[bool | None, str]]:
     if source.token():
         yield None, f"from {source.origin}"
     else:
-        yield None, "none; give one with --token-file or MREG_TOKEN_FILE"
+        yield None, "none; `mreg login`, or give one with --token-file or MREG_TOKEN_FILE"
     yield True, f"accepted as {registry.server_info().caller or 'nobody'}"
 
 

@@ -60,9 +60,9 @@ def _advice(error: RegistryError, endpoint: str) -> str:
     from registry_grpc.client import errors
 
     if isinstance(error, errors.Unauthenticated) and error.reason == "TOKEN_MISSING":
-        return "; give one with --token-file or MREG_TOKEN_FILE"
+        return "; `mreg login`, or give one with --token-file or MREG_TOKEN_FILE"
     if isinstance(error, errors.Unauthenticated) and error.reason:
-        return "; get a new token and give it with --token-file or MREG_TOKEN_FILE"
+        return "; `mreg login` again, or give a new one with --token-file or MREG_TOKEN_FILE"
     if isinstance(error, errors.Unavailable) and not error.reason:
         return f"; is the registry at {endpoint} running? `mreg doctor` looks closer"
     if isinstance(error, errors.DeadlineExceeded) and not error.reason:

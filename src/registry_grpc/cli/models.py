@@ -118,3 +118,12 @@ def restore(ctx: typer.Context, model: _Name, *, etag: options.Etag = "") -> Non
     chosen: Globals = ctx.obj
     with chosen.registry() as registry:
         _show(chosen, registry.undelete_model(model, etag=etag))
+
+
+@app.command()
+def purge(ctx: typer.Context, model: _Name, *, etag: options.Etag = "") -> None:
+    """Remove a deleted model with its versions for good. Nothing brings it back."""
+    chosen: Globals = ctx.obj
+    with chosen.registry() as registry:
+        registry.purge_model(model, etag=etag)
+        chosen.note(f"{model} is gone")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from decimal import Decimal
 from typing import Annotated
 
 import typer
@@ -78,3 +81,40 @@ def retagged(before: Mapping[str, str], added: Mapping[str, str], removed: Itera
             raise typer.BadParameter(f"there is no tag {key!r} to remove; there are {', '.join(before) or 'none'}")
         after.pop(key)
     return after
+
+
+_SIZES = {"": 1, "b": 1} | {
+    f"{prefix}{suffix}": base**power
+    for power, prefix in enumerate("kmgtp", 1)
+    for suffix, base in (("", 1024), ("ib", 1024), ("b", 1000))
+}
+_PERIODS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def byte_size(text: str) -> int:
+    """`500GiB` (also `500G`) or `500GB` in bytes.
+
+    Raises: typer.BadParameter.
+    """
+    number, unit = _measured(text)
+    if unit.lower() not in _SIZES:
+        raise typer.BadParameter(f"{text!r} is no size; write a number with KiB, MiB, GiB or TiB")
+    return int(number * _SIZES[unit.lower()])
+
+
+def period(text: str) -> timedelta:
+    """`30d`, `12h`, `15m` or `90s`.
+
+    Raises: typer.BadParameter.
+    """
+    number, unit = _measured(text)
+    if unit not in _PERIODS and number:
+        raise typer.BadParameter(f"{text!r} is no time; write a number with s, m, h or d")
+    return timedelta(seconds=float(number * _PERIODS.get(unit, 1)))
+
+
+def _measured(text: str) -> tuple[Decimal, str]:
+    found = re.fullmatch(r"(\d{1,18}(?:\.\d{1,6})?)\s*([A-Za-z]*)", text.strip())
+    if found is None:
+        raise typer.BadParameter(f"{text!r} is no number with a unit")
+    return Decimal(found[1]), found[2]

@@ -70,6 +70,30 @@ def restore(ctx: typer.Context, ref: _Ref, *, etag: options.Etag = "") -> None:
 
 
 @app.command()
+def purge(ctx: typer.Context, ref: _Ref, *, etag: options.Etag = "") -> None:
+    """Remove a deleted version for good. Nothing brings it back; its number stays taken."""
+    chosen: Globals = ctx.obj
+    with chosen.registry() as registry:
+        name = version_name(registry, ref)
+        registry.purge_version(name, etag=etag)
+        chosen.note(f"{name} is gone")
+
+
+@app.command()
+def copy(
+    ctx: typer.Context,
+    ref: _Ref,
+    model: Annotated[str, typer.Argument(metavar="[PROJECT:]MODEL", help="Model the copy goes to; it must exist.")],
+    *,
+    label: Annotated[str, typer.Option("--label", help="Label of the copy.")] = "",
+) -> None:
+    """Copy a READY version into another model or project; no byte is stored twice."""
+    chosen: Globals = ctx.obj
+    with chosen.registry() as registry:
+        _show(chosen, registry.copy_version(version_name(registry, ref), model, version_label=label))
+
+
+@app.command()
 def tag(
     ctx: typer.Context,
     ref: _Ref,

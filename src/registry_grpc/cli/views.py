@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from registry_grpc.cli.output import Columns, short_enum, size, when
@@ -40,12 +41,28 @@ PROJECTS: Columns = {
     "display name": lambda project: project.display_name,
     "stages": lambda project: [stage.id for stage in project.stages],
     "created": lambda project: when(project, "create_time"),
+    "deleted": lambda project: when(project, "delete_time"),
 }
 PROJECT: Columns = {
     **PROJECTS,
     "description": lambda project: project.description,
     "tags": lambda project: dict(project.tags),
+    "purged at": lambda project: when(project, "purge_time"),
     "etag": lambda project: project.etag,
+}
+
+
+def _of(used: int, limit: int, show: Callable[[int], str] = str) -> str:
+    return f"{show(used)} of {show(limit)}" if limit else show(used)
+
+
+USAGE: Columns = {
+    "name": lambda usage: last(usage.name),
+    "stored": lambda usage: _of(usage.stored_bytes, usage.quotas.max_stored_bytes, size),
+    "reserved": lambda usage: size(usage.reserved_bytes),
+    "models": lambda usage: _of(usage.models, usage.quotas.max_models),
+    "versions": lambda usage: _of(usage.versions, usage.quotas.max_versions),
+    "open uploads": lambda usage: _of(usage.open_uploads, usage.quotas.max_open_uploads),
 }
 MODELS: Columns = {
     "name": lambda model: last(model.name),
@@ -87,6 +104,7 @@ VERSION: Columns = {
     "description": lambda version: version.description,
     "tags": lambda version: dict(version.tags),
     "creator": lambda version: version.creator,
+    "copied from": lambda version: version.copied_from,
     "finalized": lambda version: when(version, "finalize_time"),
     "etag": lambda version: version.etag,
     "location": lambda version: version.location,

@@ -17,7 +17,14 @@ from google.protobuf.message import Message
 from registry_grpc.client.channel import open_channel
 from registry_grpc.client.errors import Cancelled, Conflict, OutOfRange, RegistryError, ResourceExhausted
 from registry_grpc.client.status import REQUEST_ID_KEY, error_from_rpc
-from registry_grpc.v1 import artifacts_pb2_grpc, models_pb2_grpc, projects_pb2_grpc, server_pb2_grpc, stages_pb2_grpc
+from registry_grpc.v1 import (
+    access_pb2_grpc,
+    artifacts_pb2_grpc,
+    models_pb2_grpc,
+    projects_pb2_grpc,
+    server_pb2_grpc,
+    stages_pb2_grpc,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,6 +50,7 @@ class Stubs:
         self.models = models_pb2_grpc.ModelServiceStub(channel)
         self.stages = stages_pb2_grpc.StageServiceStub(channel)
         self.artifacts = artifacts_pb2_grpc.ArtifactServiceStub(channel)
+        self.access = access_pb2_grpc.AccessServiceStub(channel)
 
 
 class Connection:

@@ -8,6 +8,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from registry_grpc.client.connection import Pages
 from registry_grpc.client.metadata import message
+from registry_grpc.client.projects import PURGE_TIMEOUT_S
 from registry_grpc.client.session import Session
 from registry_grpc.v1 import models_pb2
 
@@ -83,6 +84,12 @@ class ModelCalls(Session):
         """The model as it was before it was deleted."""
         request = models_pb2.UndeleteModelRequest(name=self.model_name(model), etag=etag)
         return self._connection.write(self._connection.stubs.models.UndeleteModel, request)
+
+    def purge_model(self, model: str, *, etag: str = "") -> None:
+        """Remove a deleted model with its versions for good. Its id is free then."""
+        request = models_pb2.PurgeModelRequest(name=self.model_name(model), etag=etag)
+        timeout_s = max(PURGE_TIMEOUT_S, self._connection.settings.timeout_s)
+        self._connection.write(self._connection.stubs.models.PurgeModel, request, timeout_s=timeout_s)
 
     def list_aliases(self, model: str, *, page_size: int = 0) -> Iterable[models_pb2.Alias]:
         """The aliases of a model; `latest` is not among them."""

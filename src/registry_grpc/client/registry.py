@@ -6,6 +6,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, Unpack
 
+from registry_grpc.client.access import AccessCalls
+from registry_grpc.client.accounts import AccountCalls
 from registry_grpc.client.artifacts import ArtifactCalls
 from registry_grpc.client.cache import Cache
 from registry_grpc.client.connection import Connection
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from registry_grpc.client.progress import Report
 
 
-class Registry(ProjectCalls, ModelCalls, VersionCalls, ArtifactCalls):
+class Registry(ProjectCalls, ModelCalls, VersionCalls, ArtifactCalls, AccessCalls, AccountCalls):
     """A registry. Answers are the contract's messages; every method raises RegistryError.
 
     Nothing is connected before the first call. Concurrency: one Registry serves any number of threads; a process that
@@ -46,8 +48,11 @@ class Registry(ProjectCalls, ModelCalls, VersionCalls, ArtifactCalls):
         cache_dir: str | Path | None = None,
         timeout_s: float = DEFAULT_TIMEOUT_S,
         insecure: bool = False,
+        context: str | None = None,
     ) -> None:
-        """Every argument left out is taken from its `MREG_…` variable, else its default.
+        """Every argument left out is taken from its `MREG_…` variable, else the context in force, else its default.
+
+        `context` is one that `mreg login` made; without it, and without an endpoint, it is the current one.
 
         `endpoint` is `host:port`, several `IP:port` with commas between, or any gRPC target. A loopback endpoint is
         plaintext unless `ca_file` is given and uses the admin token of this user's `mreg serve`; any other is TLS
@@ -64,6 +69,7 @@ class Registry(ProjectCalls, ModelCalls, VersionCalls, ArtifactCalls):
             cache_dir=cache_dir,
             timeout_s=timeout_s,
             insecure=insecure,
+            context=context,
         )
         super().__init__(Connection(settings))
 

@@ -53,7 +53,10 @@ class Patience:
         Raises: `error` itself when it is not transient or there were too many attempts; StoppedError.
         """
         self._attempts += 1
-        if not is_transient(error) or self._attempts > MAX_ATTEMPTS:
+        # A stream is ended with its token. Its next attempt takes the one that a login or a rotated file has by now;
+        # once, because a token that was merely given ends for good.
+        is_renewed = error.reason == "TOKEN_EXPIRED" and self._attempts == 1
+        if not (is_transient(error) or is_renewed) or self._attempts > MAX_ATTEMPTS:
             raise error
         pause_s = min(_MAX_PAUSE_S, _FIRST_PAUSE_S * 2 ** (self._attempts - 1))
         pause_s = max(error.retry_after_s or 0.0, pause_s) * random.uniform(0.8, 1.2)  # noqa: S311 -- spreads retries

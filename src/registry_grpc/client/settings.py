@@ -1,17 +1,20 @@
-"""Where the registry is and how to be known there: argument, else environment, else what `mreg serve` left."""
+"""Where the registry is and how to be known there.
+
+Each from its argument, else its `MREG_…` variable, else the context in force, else what `mreg serve` left.
+"""
 
 from __future__ import annotations
 
 import ipaddress
 import os
 import re
-import stat
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from registry_grpc.client.errors import InvalidArgument, Unauthenticated
+from registry_grpc.client.contexts import Context, load_contexts
+from registry_grpc.client.errors import InvalidArgument
 from registry_grpc.client.references import DEFAULT_PROJECT, is_id
+from registry_grpc.client.tokens import LoginTokens, TokenSource
 
 DEFAULT_ENDPOINT = "127.0.0.1:7470"
 DEFAULT_TIMEOUT_S = 30.0
@@ -45,26 +48,32 @@ def load(  # one parameter per setting
     cache_dir: str | Path | None = None,
     timeout_s: float = DEFAULT_TIMEOUT_S,
     insecure: bool = False,
+    context: str | None = None,
 ) -> Settings:
-    """The settings, each from its argument, else its `MREG_…` variable, else its default.
+    """The settings, each from its argument, else its `MREG_…` variable, else the context in force, else its default.
 
-    Raises: InvalidArgument.
+    Raises: InvalidArgument; Unauthenticated when others can read the contexts.
     """
-    where = endpoint or os.environ.get("MREG_ENDPOINT") or DEFAULT_ENDPOINT
+    known = _context_of(context, endpoint)
+    saved = known or Context(name="", endpoint="")
+    where = endpoint or (not context and os.environ.get("MREG_ENDPOINT")) or saved.endpoint or DEFAULT_ENDPOINT
     target_of(where)
     local = all(is_loopback(each) for each in re.sub("^ipv[46]:", "", where).split(","))
-    ca = _path(ca_file or os.environ.get("MREG_CA_FILE"))
+    insecure = insecure or saved.insecure
+    ca = _path(ca_file or os.environ.get("MREG_CA_FILE") or saved.ca_file)
+    if not client_cert and not client_key:
+        client_cert, client_key = saved.client_cert, saved.client_key
     if insecure and (ca or client_cert):
         raise InvalidArgument("insecure=True and a CA or client certificate contradict each other; leave one out")
     if bool(client_cert) != bool(client_key):
         raise InvalidArgument("client_cert and client_key go together; give both or none")
-    chosen = project or os.environ.get("MREG_PROJECT") or DEFAULT_PROJECT
+    chosen = project or os.environ.get("MREG_PROJECT") or saved.project or DEFAULT_PROJECT
     if not is_id(chosen):
         raise InvalidArgument(f"project {chosen!r} is no valid id: lower-case letters, digits, '.', '_' and '-'")
     return Settings(
         endpoint=where,
-        tokens=_tokens(token, token_file, local=local),
-        tls=not insecure and (not local or ca is not None or client_cert is not None),
+        tokens=_tokens(token, token_file, known, local=local, certified=bool(client_cert)),
+        tls=not insecure and (not local or ca is not None or bool(client_cert)),
         ca_file=ca,
         client_cert=_path(client_cert),
         client_key=_path(client_key),
@@ -126,52 +135,31 @@ def default_data_dir() -> Path:
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "mreg"
 
 
-class TokenSource:
-    """Gives the bearer token; a file is read again when it changed, so that rotated tokens are picked up."""
+def _context_of(given: str | None, endpoint: str | None) -> Context | None:
+    """The context in force: the one that is named, else the current one unless another server is asked for.
 
-    def __init__(self, token: str = "", file: Path | None = None, *, found: bool = False) -> None:
-        """`found` is a file nobody named: it may be absent, and must be this user's alone."""
-        self._token = token
-        self.file = file
-        self._found = found
-        self._seen: tuple[int, int] | None = None
-        self._lock = threading.Lock()
-
-    def __repr__(self) -> str:
-        return f"TokenSource({self.origin})"
-
-    @property
-    def origin(self) -> str:
-        """Where the token comes from, for people; never the token."""
-        return str(self.file) if self.file else ("given" if self._token else "none")
-
-    def token(self) -> str:
-        """The token now; empty for none.
-
-        Raises: Unauthenticated when the file cannot be used.
-        """
-        if self.file is None:
-            return self._token
-        with self._lock:
-            if self._found and not self.file.exists():
-                return ""
-            try:
-                facts = self.file.stat()
-                if self._found and (facts.st_mode & 0o077 or facts.st_uid != os.geteuid()):
-                    mode = stat.filemode(facts.st_mode)
-                    raise Unauthenticated(
-                        f"{self.file} ({mode}) can be read by others or is not yours; "
-                        "chmod 600 it, or make a new token if someone may have seen it"
-                    )
-                if self._seen != (facts.st_mtime_ns, facts.st_ino):
-                    self._token = self.file.read_text().strip()
-                    self._seen = (facts.st_mtime_ns, facts.st_ino)
-            except OSError as error:
-                raise Unauthenticated(f"the token file {self.file} cannot be read: {error.strerror}") from error
-            return self._token
+    Its secrets go to its own endpoint only. Raises: InvalidArgument when two addresses are asked for at once.
+    """
+    named = given or os.environ.get("MREG_CONTEXT")
+    elsewhere = endpoint or os.environ.get("MREG_ENDPOINT")
+    contexts = load_contexts()
+    if not named:
+        context = contexts.by_name.get(contexts.current)
+        return context if context is not None and elsewhere in {None, "", context.endpoint} else None
+    context = contexts.find(named)
+    if elsewhere in {None, "", context.endpoint}:
+        return context
+    if bool(given) == bool(endpoint):
+        raise InvalidArgument(
+            f"context {named!r} is of {context.endpoint}, and the endpoint given is {elsewhere}; leave one of them out"
+        )
+    # An argument wins over the environment.
+    return context if given else None
 
 
-def _tokens(token: str | None, token_file: str | Path | None, *, local: bool) -> TokenSource:
+def _tokens(
+    token: str | None, token_file: str | Path | None, context: Context | None, *, local: bool, certified: bool
+) -> TokenSource:
     if token is not None:
         return TokenSource(token)
     if token_file is not None:
@@ -180,8 +168,19 @@ def _tokens(token: str | None, token_file: str | Path | None, *, local: bool) ->
         return TokenSource(value)
     if named := os.environ.get("MREG_TOKEN_FILE"):
         return TokenSource(file=Path(named))
-    # Looked for at every call: the server may not have been started yet.
-    return TokenSource(file=default_data_dir() / "admin.token", found=True) if local else TokenSource()
+    if context is not None:
+        return _tokens_of(context)
+    # Who brings a certificate is who it says. Looked for at every call: the server may not have been started yet.
+    found = local and not certified
+    return TokenSource(file=default_data_dir() / "admin.token", found=True) if found else TokenSource()
+
+
+def _tokens_of(context: Context) -> TokenSource:
+    if context.oidc is not None:
+        return LoginTokens(context.name, context.oidc)
+    if context.token_file:
+        return TokenSource(file=Path(context.token_file))
+    return TokenSource(context.token)
 
 
 def _path(value: str | Path | None) -> Path | None:

@@ -100,3 +100,15 @@ class VersionCalls(Session):
         """The version as it was before it was deleted."""
         request = versions_pb2.UndeleteVersionRequest(name=self.reference(version).version_name, etag=etag)
         return self._connection.write(self._connection.stubs.models.UndeleteVersion, request)
+
+    def purge_version(self, version: str, *, etag: str = "") -> None:
+        """Remove a deleted version for good. Its number stays taken."""
+        request = versions_pb2.PurgeVersionRequest(name=self.reference(version).version_name, etag=etag)
+        self._connection.write(self._connection.stubs.models.PurgeVersion, request)
+
+    def copy_version(self, source: str, model: str, *, version_label: str = "") -> versions_pb2.ModelVersion:
+        """A READY copy of `source` in `model`, of this or another project; no byte is stored twice."""
+        request = versions_pb2.CopyVersionRequest(
+            parent=self.model_name(model), source=self.reference(source).version_name, version_label=version_label
+        )
+        return self._connection.write(self._connection.stubs.models.CopyVersion, request)

@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from registry_grpc.domain.access import EVERYTHING
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
+    from registry_grpc.domain.access import Grant
     from registry_grpc.domain.events import Event
 
 T = TypeVar("T")
@@ -18,9 +22,16 @@ class Principal:
     """A proven caller."""
 
     name: str
-    """E.g. `user:admin`; what history and audit show."""
+    """`user:admin`, `user:{issuer}/{name}`, `serviceAccount:{id}`, `serviceAccount:{project}/{id}`; what history and
+    audit show."""
     token: str = ""
     """Public id of the token it came with; empty when by other means."""
+    groups: tuple[str, ...] = ()
+    """`group:{issuer}/{name}`, as its issuer says."""
+    method: str = "token"
+    """How it was proven: `token`, `oidc` or `certificate`."""
+    expire_time: datetime | None = None
+    """When the proof ends; None when it does not."""
 
 
 SYSTEM = Principal("system:registry")
@@ -37,6 +48,8 @@ class Call(Generic[T]):
     body_hash: bytes = b""
     """SHA-256 of the request without request_id: the same id with another hash is refused."""
     validate_only: bool = False
+    grant: Grant = EVERYTHING
+    """The permission it needs, as far as the caller has it."""
     encode: Callable[[T], bytes] = field(default=lambda _: b"")
     """Turns the value into the opaque bytes that a replay returns. Never given a secret."""
 

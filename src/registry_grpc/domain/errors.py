@@ -76,6 +76,17 @@ class Reason(StrEnum):
     INTERNAL = auto()
     FEATURE_DISABLED = auto()
     STREAM_IDLE = auto()
+    PRINCIPAL_DISABLED = auto()
+    ISSUER_UNAVAILABLE = auto()
+    ROLE_NOT_FOUND = auto()
+    ROLE_BINDING_NOT_FOUND = auto()
+    SERVICE_ACCOUNT_NOT_FOUND = auto()
+    TOKEN_NOT_FOUND = auto()
+    ROLE_IN_USE = auto()
+    LAST_ADMIN = auto()
+    PROJECT_DELETED = auto()
+    NOT_DELETED = auto()
+    PROJECT_PROTECTED = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +122,20 @@ class RegistryError(Exception):
         self.violations = violations
         self.retry_after_s = retry_after_s
         self.facts = {key: str(value) for key, value in facts.items() if value is not None}
+
+
+class PolicyError(RegistryError):
+    """A refusal for want of a permission; a refused change leaves an audit row.
+
+    NOT_FOUND too: of what lies where a caller has no binding, whether it exists or not.
+    """
+
+    @classmethod
+    def as_if(cls, error: RegistryError) -> PolicyError:
+        """Refuses with the very words of `error`, which is what would be said if it were not there."""
+        same = cls(error.reason, error.message)
+        same.facts = error.facts
+        return same
 
 
 def invalid_field(subject: str, description: str) -> RegistryError:

@@ -8,11 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from registry_grpc.domain.access import Role, RoleBinding, ServiceAccount
 from registry_grpc.domain.artifacts import Artifact
+from registry_grpc.domain.identity import Token
 from registry_grpc.domain.pointers import Pointer
 from registry_grpc.domain.resources import Model, Project, Version
 
 LEAF_VERSION = 1
+Resource = Project | Model | Version | Pointer | Artifact | Role | RoleBinding | ServiceAccount | Token
 
 
 class Action(StrEnum):
@@ -22,6 +25,8 @@ class Action(StrEnum):
     UPDATED = "updated"
     DELETED = "deleted"
     UNDELETED = "undeleted"
+    PURGED = "purged"
+    """It is gone for good; the event says what it was."""
     FINALIZED = "finalized"
     ATTACHED = "attached"
     ASSIGNED = "assigned"
@@ -42,7 +47,7 @@ class Change:
     """
 
     action: Action
-    after: Project | Model | Version | Pointer | Artifact
+    after: Resource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +57,7 @@ class Event:
     revision: int
     index: int
     action: Action
-    after: Project | Model | Version | Pointer | Artifact
+    after: Resource
     actor: str
     request_id: str
     time: datetime
@@ -86,6 +91,18 @@ class AuditEntry:
         fields = [*(text.encode() for text in texts), self.detail]
         head = struct.pack(">Bqqq", LEAF_VERSION, self.index, self.revision, micros)
         return head + b"".join(struct.pack(">I", len(field)) + field for field in fields)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Denial:
+    """A call that was refused for want of a permission, until it stands in the audit trail."""
+
+    actor: str
+    method: str
+    resource: str
+    request_id: str
+    outcome: str
+    """The reason."""
 
 
 def leaf_hash(leaf: bytes) -> bytes:

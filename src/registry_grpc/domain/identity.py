@@ -25,12 +25,16 @@ class Token:
     """What is kept of a token."""
 
     id: str
-    secret_hash: bytes
-    """SHA-256 of the secret. 256 random bits need no slow hash."""
+    secret_hash: bytes = b""
+    """SHA-256 of the secret. 256 random bits need no slow hash. Never in an event: empty there."""
     principal: str
+    description: str = ""
+    creator: str = ""
     create_time: datetime
     expire_time: datetime | None = None
     revoke_time: datetime | None = None
+    revision: int = 0
+    """Revision of the last change; 0 for the token made at the first start."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,16 @@ class ProjectName:
         return cls(**_parse(text, cls.FORM, field))
 
 
+def project_not_found(project: str) -> RegistryError:
+    """The error for an absent project; the same for one the caller has no binding in."""
+    name = ProjectName(project)
+    return RegistryError(
+        Reason.PROJECT_NOT_FOUND,
+        f"{name} does not exist; list projects to see those that do, or create it",
+        resource=name,
+    )
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class ModelName:
     """`projects/{project}/models/{model}`."""

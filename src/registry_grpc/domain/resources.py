@@ -10,6 +10,7 @@ from enum import StrEnum
 from registry_grpc.domain.digests import etag_of
 from registry_grpc.domain.metadata import Format, Metadata
 from registry_grpc.domain.names import ModelName, ProjectName, VersionName
+from registry_grpc.domain.tenancy import Quotas, Retention
 
 
 class VersionState(StrEnum):
@@ -46,8 +47,12 @@ class Project:
     stages: tuple[StageDefinition, ...] = ()
     tags: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
+    quotas: Quotas = field(default_factory=Quotas)
+    retention: Retention = field(default_factory=Retention)
     create_time: datetime
     update_time: datetime
+    delete_time: datetime | None = None
+    purge_time: datetime | None = None
     revision: int = 0
 
     @property
@@ -105,6 +110,8 @@ class Version:
     total_size_bytes: int = 0
     manifest_digest: str = ""
     creator: str = ""
+    copied_from: str = ""
+    """Name of the version it was copied from; empty for any other."""
     create_time: datetime
     update_time: datetime
     finalize_time: datetime | None = None

@@ -18,7 +18,7 @@ UPLOAD_OUTCOMES = (
     *("committed", "deduplicated", "client_aborted", "client_invalid"),
     *("quota", "expired", "integrity_error", "storage_error", "drained", "internal"),
 )
-AUTH_FAILURES = ("missing", "invalid", "expired", "revoked")
+AUTH_FAILURES = ("missing", "invalid", "expired", "revoked", "disabled", "issuer_unavailable")
 STORAGE_OPERATIONS = ("put", "begin", "part", "complete", "abort", "get", "head", "delete", "sweep", "ping")
 _UPLOAD_SECONDS = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0)
 _THROUGHPUT = (1e6, 5e6, 1e7, 2.5e7, 5e7, 1e8, 2.5e8, 5e8, 1e9)
@@ -65,6 +65,7 @@ class Metrics:
         self.rpc = RpcMetrics(registry)
         self._uploads(make)
         self._storage(make)
+        self._tenants(make)
         self._catalogue(make)
         self._process(make)
         self._edge(make)
@@ -128,6 +129,17 @@ class Metrics:
             mode="mostrecent",
         )
 
+    def _tenants(self, make: _Maker) -> None:
+        self.limited = make.counter("registry_limited", "Calls refused by a rate or a number of streams.", "limit")
+        self.usage_repaired = make.counter(
+            "registry_usage_repaired", "Projects whose usage was counted wrong and was put right; should stay 0."
+        )
+        self.quota_fullest_ratio = make.gauge(
+            "registry_quota_fullest_ratio",
+            "Of all quotas on stored bytes, the greatest part that is used; 0 without quotas.",
+            mode="mostrecent",
+        )
+
     def _catalogue(self, make: _Maker) -> None:
         self.resolves = make.counter(
             "registry_resolve", "Answers of Resolve, by source and result.", "source", "result"
@@ -165,7 +177,13 @@ class Metrics:
             mode="livemin",
         )
         self.auth_failures = make.counter(
-            "registry_auth_failures", "Calls refused for their token, by reason.", "reason"
+            "registry_auth_failures", "Calls refused for their credentials, by reason.", "reason"
+        )
+        self.audit_denials_dropped = make.counter(
+            "registry_audit_denials_dropped", "Refused changes that were too many, or could not be recorded."
+        )
+        self.issuer_fetches = make.counter(
+            "registry_issuer_fetches", "Reads of the keys of trusted issuers, by outcome.", "outcome"
         )
         self.build_info = make.gauge("registry_build_info", "1, labelled with the version.", "version", mode="livemax")
 

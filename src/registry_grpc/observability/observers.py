@@ -9,6 +9,7 @@ from registry_grpc.observability.metrics import SIZE_CLASSES, STORAGE_OPERATIONS
 
 if TYPE_CHECKING:
     from registry_grpc.domain.artifacts import Blob
+    from registry_grpc.domain.tenancy import Usage
     from registry_grpc.observability.metrics import Metrics
 
 SOURCES = ("cache", "db")
@@ -21,6 +22,7 @@ STORAGE_OUTCOMES = ("ok", "not_found", "throttled", "error")
 SCRUB_RESULTS = ("good", "damaged", "healed")
 _SCRUB_LOG = logging.getLogger("registry_grpc.scrub")
 _LOG = logging.getLogger("registry_grpc.feed")
+_USAGE_LOG = logging.getLogger("registry_grpc.usage")
 
 
 class ResolveCounts:
@@ -142,6 +144,34 @@ class ScrubReport:
             _SCRUB_LOG.error("stored bytes are damaged; upload them again or restore them from a backup", extra=said)
         elif result == "healed":
             _SCRUB_LOG.warning("stored bytes that were damaged are good again", extra=said)
+
+
+class IssuerReport:
+    """Reads of issuers' keys."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        """Every child exists from the start."""
+        self._count = {ok: metrics.issuer_fetches.labels("ok" if ok else "error").inc for ok in (True, False)}
+
+    def keys_fetched(self, *, ok: bool) -> None:
+        """One read."""
+        self._count[ok]()
+
+
+class UsageReport:
+    """Counts of what projects use that were wrong."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        """It should stay at 0."""
+        self._count = metrics.usage_repaired.inc
+
+    def drifted(self, project: str, said: Usage, counted: Usage) -> None:
+        """The row of a project was put right."""
+        self._count()
+        _USAGE_LOG.error(
+            "the usage of a project was counted wrong and is put right; please report it",
+            extra={"project": project, "said": str(said), "counted": str(counted)},
+        )
 
 
 class FeedReport:

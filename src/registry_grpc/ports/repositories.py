@@ -12,28 +12,59 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import datetime
 
-    from registry_grpc.domain.artifacts import Artifact
     from registry_grpc.domain.events import Event
-    from registry_grpc.domain.identity import Token
     from registry_grpc.domain.names import ModelName, VersionName
     from registry_grpc.domain.pointers import Assignment, Pointer, PointerKind
     from registry_grpc.domain.resources import Model, Project, Version, VersionState
+    from registry_grpc.domain.tenancy import Retention
 
 
 class Projects(Protocol):
-    """Projects."""
+    """Projects. While one is deleted, all that is in it answers as if the project were absent."""
 
     def get(self, project: str) -> Project:
-        """Raises: PROJECT_NOT_FOUND."""
+        """The project; in a write it is held as it is.
+
+        Raises: PROJECT_NOT_FOUND, also for a deleted one.
+        """
+
+    def find(self, project: str) -> Project:
+        """The project, also a deleted one.
+
+        Raises: PROJECT_NOT_FOUND.
+        """
+
+    def require(self, project: str) -> None:
+        """Raises: PROJECT_NOT_FOUND, also for a deleted one."""
+
+    def retention(self, project: str) -> Retention:
+        """How long it keeps things; of an absent one as the server is set to."""
 
     def lock(self, project: str) -> Project:
-        """As `get`, held against other writers to the end of the transaction."""
+        """As `find`, held against other writers to the end of the transaction."""
 
-    def list(self, *, after: str, limit: int, descending: bool = False) -> Sequence[Project]:
-        """By id."""
+    def list(
+        self,
+        *,
+        after: str,
+        limit: int,
+        descending: bool = False,
+        show_deleted: bool = False,
+        only: Collection[str] | None = None,
+    ) -> Sequence[Project]:
+        """By id; of the ids in `only` unless it is None."""
+
+    def purgeable(self, limit: int) -> Sequence[Project]:
+        """Those past their purge_time, the longest first."""
+
+    def bury(self, project: str, *, buried: bool) -> None:
+        """Put all models of the locked project out of reach, or back: `Models.get`, `lock` and `list` heed it."""
+
+    def delete(self, project: str) -> None:
+        """Remove the locked row with its stages and usage. Nothing may be in it any more."""
 
     def insert(self, project: Project) -> None:
-        """Raises: RESOURCE_EXISTS."""
+        """Raises: RESOURCE_EXISTS, with `softDeleted` when a deleted project holds the id."""
 
     def update(self, project: Project) -> None:
         """Replace the row of `project.uid`, which the transaction has locked."""
@@ -71,14 +102,30 @@ class Models(Protocol):
         limit: int,
         descending: bool = False,
         show_deleted: bool = False,
+        only: Collection[str] | None = None,
     ) -> Sequence[Model]:
-        """By id."""
+        """By id; of the ids in `only` unless it is None."""
 
     def insert(self, model: Model) -> None:
         """Raises: RESOURCE_EXISTS, with `softDeleted` when a deleted model holds the id."""
 
     def update(self, model: Model) -> None:
         """Replace the row of `model.uid`, which the transaction has locked."""
+
+    def lock_uid(self, uid: str) -> Model | None:
+        """The model in whatever state, locked; None when it is gone."""
+
+    def lock_all(self, project: str) -> None:
+        """Lock every model of the project: nothing in it is being changed then. Before `Projects.lock`."""
+
+    def all_of(self, project: str, *, after: str, limit: int) -> Sequence[Model]:
+        """By uid, in whatever state, also of a deleted project."""
+
+    def purgeable(self, limit: int) -> Sequence[Model]:
+        """Those past their purge_time, the longest first."""
+
+    def delete(self, uid: str) -> None:
+        """Remove the locked model and its pointers. It has no versions any more."""
 
     def number_version(self, name: ModelName) -> Numbered:
         """Lock the model, also a deleted one, and take its next number: 1 upwards, dense over commits, never reused.
@@ -142,7 +189,22 @@ class Versions(Protocol):
         """Carry a changed `exclusive` of a stage over to its holders, for the unique index."""
 
     def expired_drafts(self, limit: int) -> Sequence[Version]:
-        """Not deleted drafts past their expire_time."""
+        """Not deleted drafts past their expire_time, of models that are not deleted."""
+
+    def in_stages(self, project: str, stages: Collection[str], limit: int) -> Sequence[Version]:
+        """Not deleted versions anywhere in the project that hold one of these stages."""
+
+    def count_live(self, model_uid: str) -> int:
+        """How many versions of the model are not deleted."""
+
+    def purgeable(self, limit: int) -> Sequence[Version]:
+        """Those past their purge_time, the longest first; also of deleted models and projects."""
+
+    def by_uid(self, uid: str) -> Version | None:
+        """The version in whatever state, also of a deleted model or project; None when it is gone."""
+
+    def delete(self, uid: str) -> None:
+        """Remove the version; its model is locked. Its history stays. It has no files any more."""
 
 
 class Pointers(Protocol):
@@ -173,6 +235,9 @@ class Pointers(Protocol):
     def aliases_named(self, project: str, names: Collection[str]) -> Sequence[Pointer]:
         """Aliases anywhere in the project with one of these names; at most 100."""
 
+    def of_project(self, project: str, kind: PointerKind | None = None, *, limit: int) -> Sequence[Pointer]:
+        """Pointers with a target in the models of the project that are not deleted themselves."""
+
     def snapshot(self, *, after: tuple[str, str, str], limit: int) -> Sequence[Pointer]:
         """Pointers of live models that have a target, by (model uid, kind, id): the projection's start."""
 
@@ -191,48 +256,6 @@ class History(Protocol):
 
         None, False when nothing had arrived. False with a row when the stage was vacant at `time`.
         """
-
-
-class Artifacts(Protocol):
-    """Files of versions."""
-
-    def get(self, version_uid: str, artifact_id: str) -> Artifact | None:
-        """The file with this id."""
-
-    def list(self, version_uid: str, *, after: str, limit: int) -> Sequence[Artifact]:
-        """By the UTF-8 bytes of the path, the same on every engine."""
-
-    def count(self, version_uid: str) -> tuple[int, int]:
-        """How many files the version has, and the sum of their sizes in bytes."""
-
-    def colliding(self, version_uid: str, paths: Collection[str]) -> Sequence[str]:
-        """Paths of files that may collide with one of `paths` on some file system; `TakenPaths` judges them.
-
-        All files whose `domain.artifacts.folded` path equals, is an ancestor directory of, or lies below the folded
-        form of one of `paths`, whatever the case or Unicode form. Must use an index (a column with the folded path).
-        """
-
-    def of_blob(self, blob_uid: str, limit: int) -> Sequence[Artifact]:
-        """Files with these bytes, in no order."""
-
-    def logical_bytes(self) -> int:
-        """Sum of the sizes of all files of all versions: what would be stored without deduplication."""
-
-    def put(self, artifact: Artifact) -> None:
-        """Insert, or replace the file at the same path. The model is locked."""
-
-
-class Tokens(Protocol):
-    """Access tokens; only their hash is kept."""
-
-    def get(self, token_id: str) -> Token | None:
-        """The token with this public id."""
-
-    def list(self) -> Sequence[Token]:
-        """All, by create_time."""
-
-    def insert(self, token: Token) -> None:
-        """Add a token."""
 
 
 class Feed(Protocol):

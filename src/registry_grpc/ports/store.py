@@ -14,22 +14,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime, timedelta
 
     from registry_grpc.domain.calls import Call, Committed
-    from registry_grpc.domain.events import Action, Change, Event
+    from registry_grpc.domain.events import Action, Change, Denial, Event
+    from registry_grpc.domain.tenancy import Account, Usage
+    from registry_grpc.ports.access import Access, Tokens
     from registry_grpc.ports.repositories import (
-        Artifacts,
         Feed,
         History,
         Models,
         Pointers,
         Projects,
-        Tokens,
         Versions,
     )
-    from registry_grpc.ports.stored import Blobs, Uploads
+    from registry_grpc.ports.stored import Artifacts, Blobs, Uploads
+    from registry_grpc.ports.usage import Usages
 
 T = TypeVar("T")
 
@@ -77,6 +78,14 @@ class Reader(Protocol):
         """Upload sessions and parts."""
 
     @property
+    def usage(self) -> Usages:
+        """What projects use."""
+
+    @property
+    def access(self) -> Access:
+        """Roles, bindings and service accounts."""
+
+    @property
     def tokens(self) -> Tokens:
         """Access tokens."""
 
@@ -93,6 +102,12 @@ class Unit(Reader, Protocol):
 
         Must be called at most once, after every check and lock, before the first row of a resource is written.
         In a validate_only call it takes nothing and returns the present revision.
+        """
+
+    def advance_using(self, resource: str, project: str, change: Usage) -> tuple[int, Account]:
+        """`Usages.change` and `advance` at once, for what many writers do at the same time.
+
+        Raises: PROJECT_NOT_FOUND for an absent project.
         """
 
     def record(self, action: Action, after: object) -> None:
@@ -133,6 +148,12 @@ class Store(Protocol):
             TRANSACTION_CONFLICT: it kept colliding, after retries of the whole function.
             DATABASE_UNAVAILABLE: the database is gone; with a request_id a retry is safe.
 
+        """
+
+    def record_denials(self, denials: Sequence[Denial]) -> None:
+        """Add audit entries for calls that were refused, in a transaction of their own that takes no revision.
+
+        Raises: DATABASE_UNAVAILABLE.
         """
 
     def acquire_lease(self, name: str, holder: str, ttl: timedelta) -> int | None:

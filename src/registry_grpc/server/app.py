@@ -13,7 +13,7 @@ from grpc_health.v1 import health_pb2_grpc  # type: ignore[import-untyped]
 from prometheus_client import CollectorRegistry
 
 from registry_grpc import __version__
-from registry_grpc.auth.authenticator import Authenticator
+from registry_grpc.auth.authorization import Authorizer
 from registry_grpc.observability.access_log import AccessLog
 from registry_grpc.observability.edge import EdgeReport
 from registry_grpc.observability.health import Health, HealthServicer
@@ -23,9 +23,11 @@ from registry_grpc.observability.metrics import Metrics
 from registry_grpc.observability.recorder import Recorder
 from registry_grpc.server.certificates import Certificates
 from registry_grpc.server.composition import Compose, Composition, Foundation, Hook
-from registry_grpc.server.interceptors.calls import Desk
+from registry_grpc.server.interceptors.denials import Denials
+from registry_grpc.server.interceptors.desk import Desk
 from registry_grpc.server.interceptors.registrar import Registrar
 from registry_grpc.server.lifecycle import prepare_data_dir, settle_garbage
+from registry_grpc.server.limits import Limits
 from registry_grpc.server.listeners import MAX_STREAMS, BindError, Listener, bind, server_options
 from registry_grpc.server.pools import CONTROL_WAIT_S, Pool
 from registry_grpc.server.reflection import add_reflection
@@ -56,8 +58,11 @@ class Server:
         )
         self._recorder = Recorder(self.metrics.rpc, access_log)
         self._desk = Desk(
-            Authenticator(composition.token_lookup, self.metrics),
+            composition.authenticator,
+            Authorizer(composition.access),
             self._recorder,
+            Denials(composition.record_denials, self.metrics),
+            composition.limits or Limits(self.metrics),
             max_in_flight=settings.max_in_flight,
             max_per_principal=settings.max_in_flight_per_principal,
         )
@@ -103,6 +108,8 @@ class Server:
         await self.health.poll()
         self._tasks = [asyncio.create_task(self.health.run(), name="health")]
         self._watchdog.start()
+        self._desk.streams.start()
+        self._desk.denials.start()
         await self._listen(self.settings.listeners, registrar)
         if self.settings.health_listener is not None:
             await self._listen((self.settings.health_listener,), self._health_registrar(registrar))
@@ -121,6 +128,8 @@ class Server:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._desk.streams.stop()
+        await self._desk.denials.stop()
         await _all(self._composition.on_stop)
         self._watchdog.close()
         if self._metrics_server is not None:

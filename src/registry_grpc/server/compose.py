@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from registry_grpc.auth.authenticator import store_lookup
+from registry_grpc.auth.authenticator import Authenticator, store_lookup
 from registry_grpc.auth.bootstrap import ensure_admin_token
+from registry_grpc.auth.view import AccessView
 from registry_grpc.domain.artifacts import BLOCK_BYTES
-from registry_grpc.observability.observers import FeedReport, ResolveCounts, ScrubReport, StageCounts, StorageCounts
+from registry_grpc.observability.observers import (
+    FeedReport,
+    IssuerReport,
+    ResolveCounts,
+    ScrubReport,
+    StageCounts,
+    StorageCounts,
+    UsageReport,
+)
 from registry_grpc.server.composition import Composition, Foundation
+from registry_grpc.server.following import AccessFollower, OnLoop
 from registry_grpc.server.gauges import StorageGauges
 from registry_grpc.server.ids import RandomIds
+from registry_grpc.server.issuers import open_issuers
 from registry_grpc.server.leader import Job, Leader
+from registry_grpc.server.limits import Limits
 from registry_grpc.server.pools import Pool
 from registry_grpc.server.scrubbing import Scrubbing
 from registry_grpc.server.servicers import Core, servicers
@@ -24,10 +37,14 @@ from registry_grpc.storage.artifacts.local import LocalArtifactStore
 from registry_grpc.storage.artifacts.metered import MeteredArtifactStore
 from registry_grpc.storage.artifacts.verifying import VerifiedReads
 from registry_grpc.storage.sql.store import SqlStore
+from registry_grpc.usecases.access.accounts import remove_access
 from registry_grpc.usecases.deletion import DeleteVersion
+from registry_grpc.usecases.holders import PointerHolders
+from registry_grpc.usecases.purge import Purger
+from registry_grpc.usecases.quotas import RepairUsage
 from registry_grpc.usecases.resolve import Resolve
 from registry_grpc.usecases.scrub import ScrubBlobs
-from registry_grpc.usecases.sweeps import ExpireDrafts, ExpireUploads
+from registry_grpc.usecases.sweeps import ExpireDrafts, ExpireUploads, PurgeDue
 from registry_grpc.watch.feed import ChangeFeed
 from registry_grpc.watch.projection import Projection
 
@@ -35,6 +52,7 @@ if TYPE_CHECKING:
     from registry_grpc.domain.artifacts import Blob
     from registry_grpc.ports.artifacts import ArtifactStore
     from registry_grpc.server.settings import Settings
+    from registry_grpc.usecases.purge import Hook
 
 MAX_AGE = timedelta(hours=1)
 """How long a caller may go on with an answer of Resolve when the registry is away."""
@@ -45,6 +63,11 @@ LAST_PARTS_S = 2.0
 """Of the time to drain, what uploads get to store the parts that came before they are told to go on elsewhere."""
 SWEEP_S = 60.0
 GAUGES_S = 30.0
+USAGE_S = 3600.0
+HOLDERS = (PointerHolders(),)
+"""What keeps versions from being deleted; rooms that hold some join here."""
+PURGE_HOOKS: tuple[Hook, ...] = (remove_access,)
+"""What else goes with a project that is purged."""
 
 
 async def compose(foundation: Foundation) -> Composition:
@@ -57,16 +80,28 @@ async def compose(foundation: Foundation) -> Composition:
     store = await control.run(open_store, settings)
     artifacts = MeteredArtifactStore(open_artifacts(settings), StorageCounts(metrics))
     projection = Projection(lambda pointer: reply_of(pointer, MAX_AGE))
+    access = AccessView()
+    limits = Limits(
+        metrics,
+        calls_per_second=settings.calls_per_second_per_principal,
+        max_streams=settings.max_streams_per_principal,
+    )
     feed = ChangeFeed(
         store,
         projection,
         control.run,
         FeedReport(metrics),
         max_staleness_s=settings.max_staleness_s,
+        followers=(access, limits),
     )
     store.observer = feed
+    access_follower = AccessFollower(access, store, feed, control.run)
+    jwts, issuer_pool = open_issuers(settings.issuers, IssuerReport(metrics))
+    authenticator = Authenticator(store_lookup(store, control.run), metrics, accounts=access, jwts=jwts)
+    access.tell(OnLoop(authenticator, asyncio.get_running_loop()))
     edge = Edge(control, feed, store)
     resolver = Resolver(edge, projection, Resolve(store), MAX_AGE, ResolveCounts(metrics))
+    purger = Purger(store, PURGE_HOOKS)
     core = Core(
         edge=edge,
         transfer=transfer,
@@ -75,9 +110,12 @@ async def compose(foundation: Foundation) -> Composition:
         resolver=resolver,
         stage_observer=StageCounts(metrics),
         metrics=metrics,
+        access=access,
         draft_retention=timedelta(seconds=settings.draft_retention_s),
         upload_retention=timedelta(seconds=settings.upload_retention_s),
         undelete_window=UNDELETE_WINDOW,
+        holders=HOLDERS,
+        purger=purger,
         max_uploads=settings.max_uploads,
         max_open_uploads=settings.max_open_uploads,
         upload_idle_s=settings.upload_idle_s,
@@ -86,7 +124,8 @@ async def compose(foundation: Foundation) -> Composition:
         can_sign=settings.artifact_store == "s3" and settings.s3_public_endpoint is not None,
     )
     adders, uploads = servicers(core)
-    leader = Leader(store, control, f"{socket.gethostname()}:{os.getpid()}", _jobs(store, artifacts, foundation))
+    jobs = _jobs(store, artifacts, purger, foundation)
+    leader = Leader(store, control, f"{socket.gethostname()}:{os.getpid()}", jobs)
 
     scrubbing = Scrubbing(
         step=_scrub(store, artifacts, foundation),
@@ -101,6 +140,8 @@ async def compose(foundation: Foundation) -> Composition:
 
     async def begin() -> None:
         await feed.start()
+        await access_follower.start()
+        await control.run(store.read, limits.load)
         await control.run(ensure_admin_token, store, settings.data_dir)
         metrics.db_schema_at_head.set(1)
         leader.start()
@@ -109,7 +150,10 @@ async def compose(foundation: Foundation) -> Composition:
     async def end() -> None:
         await scrubbing.stop()
         await leader.stop()
+        await access_follower.stop()
         await feed.stop()
+        if issuer_pool is not None:
+            issuer_pool.close()
         await probing.run(store.close)
         probing.close()
 
@@ -120,12 +164,15 @@ async def compose(foundation: Foundation) -> Composition:
 
     return Composition(
         servicers=adders,
-        token_lookup=store_lookup(store, control.run),
+        authenticator=authenticator,
+        access=access,
+        record_denials=lambda denials: control.run(store.record_denials, denials),
         probes={
             "database": lambda: probing.run(store.ping),
             "artifacts": lambda: probing.run(artifacts.ping),
             "feed": feed_is_fresh,
         },
+        limits=limits,
         shortcuts={RESOLVE: resolver.shortcut},
         on_start=[begin],
         on_drain=[uploads.drain],
@@ -175,12 +222,14 @@ def _scrub(store: SqlStore, artifacts: ArtifactStore, foundation: Foundation) ->
     return ScrubBlobs(store, read_block, ScrubReport(foundation.metrics), pass_time)
 
 
-def _jobs(store: SqlStore, artifacts: ArtifactStore, foundation: Foundation) -> list[Job]:
+def _jobs(store: SqlStore, artifacts: ArtifactStore, purger: Purger, foundation: Foundation) -> list[Job]:
     gauges = StorageGauges(store, foundation.metrics)
-    drafts = ExpireDrafts(store, DeleteVersion(store, UNDELETE_WINDOW))
+    drafts = ExpireDrafts(store, DeleteVersion(store, HOLDERS, UNDELETE_WINDOW))
     return [
         Job("storage gauges", GAUGES_S, gauges),
         Job("expire uploads", SWEEP_S, ExpireUploads(store, artifacts)),
         Job("expire drafts", SWEEP_S, drafts),
         Job("forget request ids", SWEEP_S, store.expire_idempotency),
+        Job("purge", SWEEP_S, PurgeDue(store, purger)),
+        Job("usage", USAGE_S, RepairUsage(store, UsageReport(foundation.metrics))),
     ]

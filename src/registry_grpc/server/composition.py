@@ -6,10 +6,13 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from registry_grpc.auth.authenticator import Lookup
+from registry_grpc.auth.authenticator import Authenticator
+from registry_grpc.auth.view import AccessView
+from registry_grpc.domain.events import Denial
 from registry_grpc.observability.health import Probe
 from registry_grpc.observability.metrics import Metrics
 from registry_grpc.server.interceptors.shortcuts import Shortcut
+from registry_grpc.server.limits import Limits
 from registry_grpc.server.pools import Pool
 from registry_grpc.server.settings import Settings
 
@@ -35,9 +38,15 @@ class Composition:
     """Everything the edge needs of the core. Hooks run on the loop, in order."""
 
     servicers: Sequence[Adder]
-    token_lookup: Lookup
+    authenticator: Authenticator
+    access: AccessView
+    """What callers may do; without bindings nobody may do anything."""
+    record_denials: Callable[[Sequence[Denial]], Awaitable[object]]
+    """Adds audit entries for refused changes."""
     probes: Mapping[str, Probe] = field(default_factory=dict)
     """Readiness; liveness depends on none of them."""
+    limits: Limits | None = None
+    """None where nothing is limited."""
     shortcuts: Mapping[str, Shortcut] = field(default_factory=dict)
     """For methods that are repeated word for word, by full path."""
     on_start: Sequence[Hook] = ()

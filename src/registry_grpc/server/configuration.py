@@ -15,7 +15,7 @@ PREFIX = "MREG_"
 CONFIG_VARIABLE = "MREG_CONFIG"
 CLIENT_VARIABLES = frozenset(
     f"{PREFIX}{name}"
-    for name in ("ENDPOINT", "TOKEN", "TOKEN_FILE", "CA_FILE", "CACHE", "CACHE_DIR", "OUTPUT", "PROJECT")
+    for name in ("ENDPOINT", "TOKEN", "TOKEN_FILE", "CA_FILE", "CACHE", "CACHE_DIR", "CONTEXT", "OUTPUT", "PROJECT")
 )
 """Known and not ours."""
 TEST_PREFIX = "MREG_TEST_"
@@ -101,5 +101,7 @@ def _faults(error: ValidationError, origin: Mapping[str, str]) -> list[str]:
         text = each["msg"].removeprefix("Value error, ")
         if each["type"] == "extra_forbidden":
             text = "no such setting"
-        faults += [f"{origin.get(key, key)}: {text}"] if key else text.splitlines()
+        # Within a setting that has parts: `[0].audience: Field required`.
+        part = "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in each["loc"][1:])
+        faults += [f"{origin.get(key, key)}{part}: {line}" for line in text.splitlines()] if key else text.splitlines()
     return faults

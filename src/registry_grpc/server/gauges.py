@@ -28,10 +28,13 @@ class StorageGauges:
 
     def __call__(self) -> None:
         """Read once and set."""
-        totals, logical = self.store.read(lambda reader: (reader.blobs.totals(), reader.artifacts.logical_bytes()))
+        totals, logical, fullest = self.store.read(
+            lambda reader: (reader.blobs.totals(), reader.artifacts.logical_bytes(), reader.usage.fullest())
+        )
         for state, name in _NAMES.items():
             objects, size_bytes = totals.get(state, (0, 0))
             self.metrics.storage_objects.labels(name).set(objects)
             self.metrics.storage_bytes.labels(name).set(size_bytes)
         self.metrics.scrub_damaged_blobs.set(totals.get(BlobState.DAMAGED, (0, 0))[0])
         self.metrics.storage_logical_bytes.set(logical)
+        self.metrics.quota_fullest_ratio.set(fullest)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import secrets
 import uuid
+
+from registry_grpc.domain.identity import TokenText, token_text
 
 
 class RandomIds:
@@ -16,3 +19,8 @@ class RandomIds:
         """A random key; its first two characters spread the objects over 256 directories or prefixes."""
         key = uuid.uuid4().hex
         return f"{key[:2]}/{key}"
+
+
+def new_token_text() -> TokenText:
+    """A token nobody has."""
+    return token_text(secrets.token_bytes(9), secrets.token_bytes(32))

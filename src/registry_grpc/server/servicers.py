@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from registry_grpc import __version__
 from registry_grpc.domain.artifacts import BLOCK_BYTES, MAX_ARTIFACT_BYTES, MIB
 from registry_grpc.observability.observers import TransferCounts
+from registry_grpc.server.access import access_servicer
 from registry_grpc.server.interceptors.calls import MAX_UNARY_S
 from registry_grpc.services.artifacts import ArtifactServicer, ArtifactVerbs
 from registry_grpc.services.codec.artifacts import MAX_CHUNK_BYTES
@@ -17,18 +18,32 @@ from registry_grpc.services.field_rules import MAX_ANNOTATIONS, MAX_BATCH, MAX_T
 from registry_grpc.services.models import ModelServicer, ModelVerbs
 from registry_grpc.services.pages import Pages
 from registry_grpc.services.paging import MAX_PAGE_SIZE, PageTokens
-from registry_grpc.services.projects import ProjectServicer
+from registry_grpc.services.projects import ProjectServicer, ProjectVerbs
 from registry_grpc.services.server_info import ServerFacts, ServerServicer
 from registry_grpc.services.stages import StageServicer
 from registry_grpc.services.uploads import Uploads
 from registry_grpc.services.versions import VersionVerbs
 from registry_grpc.storage.artifacts.hashing import PartHasher
 from registry_grpc.storage.artifacts.verifying import VerifiedReads
-from registry_grpc.usecases import aliases, attach, deletion, files, models, projects, stages, versions
+from registry_grpc.usecases import (
+    aliases,
+    attach,
+    copying,
+    deletion,
+    files,
+    models,
+    project_deletion,
+    projects,
+    purge,
+    quotas,
+    stages,
+    versions,
+)
 from registry_grpc.usecases import uploads as upload_verbs
 from registry_grpc.usecases.finalize import FinalizeVersion
 from registry_grpc.usecases.upload_writer import UploadWriter
 from registry_grpc.v1 import (
+    access_pb2_grpc,
     artifacts_pb2_grpc,
     models_pb2_grpc,
     projects_pb2_grpc,
@@ -40,13 +55,16 @@ from registry_grpc.v1 import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from registry_grpc.auth.view import AccessView
     from registry_grpc.observability.metrics import Metrics
     from registry_grpc.ports.artifacts import ArtifactStore
     from registry_grpc.ports.clock import Ids
+    from registry_grpc.ports.holders import Holders
     from registry_grpc.server.composition import Adder
     from registry_grpc.services.edge import Edge, Pool
     from registry_grpc.services.resolving import Resolver
     from registry_grpc.services.stages import StageObserver
+    from registry_grpc.usecases.purge import Purger
 
 MAX_FILES = 10_000
 FIND_LEASE = timedelta(hours=2)
@@ -65,9 +83,13 @@ class Core:
     resolver: Resolver
     stage_observer: StageObserver
     metrics: Metrics
+    access: AccessView
     draft_retention: timedelta
     upload_retention: timedelta
     undelete_window: timedelta
+    holders: Sequence[Holders]
+    """What keeps versions from being deleted."""
+    purger: Purger
     can_sign: bool
     max_uploads: int
     max_open_uploads: int
@@ -100,11 +122,13 @@ def servicers(core: Core) -> tuple[Sequence[Adder], Uploads]:
         counts,
     )
     server = ServerServicer(core.edge, _facts(core))
-    project = _projects(core, pages)
+    project = ProjectServicer(core.edge, pages, _project_verbs(core))
     model = ModelServicer(core.edge, pages, _model_verbs(core), _version_verbs(core))
     artifact = ArtifactServicer(core.edge, pages, _artifact_verbs(core, locate), uploads, downloads)
     stage = _stages(core, pages)
+    access = access_servicer(core.edge, pages, core.access, core.ids)
     return [
+        lambda grpc: access_pb2_grpc.add_AccessServiceServicer_to_server(access, grpc),
         lambda grpc: server_pb2_grpc.add_ServerServiceServicer_to_server(server, grpc),
         lambda grpc: projects_pb2_grpc.add_ProjectServiceServicer_to_server(project, grpc),
         lambda grpc: models_pb2_grpc.add_ModelServiceServicer_to_server(model, grpc),
@@ -125,15 +149,17 @@ def _writer(core: Core) -> UploadWriter:
     )
 
 
-def _projects(core: Core, pages: Pages) -> ProjectServicer:
+def _project_verbs(core: Core) -> ProjectVerbs:
     store = core.edge.store
-    return ProjectServicer(
-        core.edge,
-        pages,
+    return ProjectVerbs(
         create=projects.CreateProject(store, core.ids),
         get=projects.GetProject(store),
-        list_projects=projects.ListProjects(store),
+        list=projects.ListProjects(store),
         update=projects.UpdateProject(store),
+        delete=project_deletion.DeleteProject(store, core.holders, core.undelete_window),
+        undelete=project_deletion.UndeleteProject(store),
+        purge=purge.PurgeProject(store, core.purger),
+        usage=quotas.GetProjectUsage(store),
     )
 
 
@@ -144,8 +170,9 @@ def _model_verbs(core: Core) -> ModelVerbs:
         get=models.GetModel(store),
         list=models.ListModels(store),
         update=models.UpdateModel(store),
-        delete=deletion.DeleteModel(store, core.undelete_window),
+        delete=deletion.DeleteModel(store, core.holders, core.undelete_window),
         undelete=deletion.UndeleteModel(store),
+        purge=purge.PurgeModel(store, core.purger),
         list_aliases=aliases.ListAliases(store),
         update_aliases=aliases.UpdateAliases(store),
     )
@@ -160,8 +187,10 @@ def _version_verbs(core: Core) -> VersionVerbs:
         list=versions.ListVersions(store),
         update=versions.UpdateVersion(store, core.draft_retention),
         finalize=FinalizeVersion(store, core.artifacts, MAX_FILES),
-        delete=deletion.DeleteVersion(store, core.undelete_window),
+        delete=deletion.DeleteVersion(store, core.holders, core.undelete_window),
         undelete=deletion.UndeleteVersion(store, core.draft_retention),
+        purge=purge.PurgeVersion(store, core.purger),
+        copy=copying.CopyVersion(store, core.ids, MAX_FILES),
     )
 
 

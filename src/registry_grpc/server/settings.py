@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
+from registry_grpc.server.issuers import Issuers, issuer_faults
 from registry_grpc.server.listeners import Listener, TlsMode, existing, parse_listener
 
 MIB = 1 << 20
@@ -56,6 +57,9 @@ class Settings(BaseModel):
     tls_key: ExpandedPath | None = None
     tls_client_ca: ExpandedPath | None = None
 
+    issuers: Issuers = ()
+    """Whose JWTs are believed; `[[issuers]]` in the file, a JSON list in the environment."""
+
     database_url: SecretStr | None = None
     """SQLAlchemy URL; SQLite in `data_dir` when unset."""
     database_url_file: ExpandedPath | None = None
@@ -80,6 +84,10 @@ class Settings(BaseModel):
     """Most calls open at once; a fuse for memory."""
     max_in_flight_per_principal: Count = 1024
     """Most of them by one principal, so that one cannot take them all."""
+    calls_per_second_per_principal: Annotated[int, Field(ge=0)] = 0
+    """Calls a second of one principal to each process, two seconds' worth at once; 0 for no limit."""
+    max_streams_per_principal: Annotated[int, Field(ge=0)] = 0
+    """Streams of one principal open at once at each process; 0 for no limit."""
     max_uploads: Count = 64
     """Most upload streams open at once; each holds up to three parts of 16 MiB in memory."""
     max_open_uploads: Count = 1000
@@ -161,7 +169,13 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _together(self) -> Self:
-        faults = [*self._address_faults(), *self._tls_faults(), *self._store_faults(), *self._worker_faults()]
+        faults = [
+            *self._address_faults(),
+            *self._tls_faults(),
+            *issuer_faults(self.issuers),
+            *self._store_faults(),
+            *self._worker_faults(),
+        ]
         if faults:
             raise ValueError("\n".join(faults))
         return self

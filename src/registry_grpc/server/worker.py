@@ -16,7 +16,7 @@ import sys
 import threading
 from typing import TextIO
 
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
 from registry_grpc.domain.errors import RegistryError
 from registry_grpc.observability.sums import snapshot
@@ -36,9 +36,13 @@ _TELL_S = 5.0
 _LOG = logging.getLogger("registry_grpc.workers")
 
 
+def _plain(value: object) -> object:
+    return value.model_dump(mode="json", exclude_none=True) if isinstance(value, BaseModel) else str(value)
+
+
 def settings_text(settings: Settings) -> str:
     """The settings as one line, secrets in the clear: for the socket only."""
-    return json.dumps({name: _open(value) for name, value in settings if value is not None}, default=str)
+    return json.dumps({name: _open(value) for name, value in settings if value is not None}, default=_plain)
 
 
 def _open(value: object) -> object:

@@ -17,6 +17,8 @@ from registry_grpc.services.codec.artifacts import (
 )
 from registry_grpc.services.codec.enums import UPLOAD_STATE
 from registry_grpc.services.codec.times import duration_from_wire, time_to_wire
+from registry_grpc.services.context import call_context
+from registry_grpc.services.uploads import uploader_of
 from registry_grpc.usecases.attach import Attachment
 from registry_grpc.usecases.uploads import UploadRequest
 from registry_grpc.v1 import artifacts_pb2, artifacts_pb2_grpc
@@ -108,8 +110,8 @@ class ArtifactServicer(artifacts_pb2_grpc.ArtifactServiceServicer):
         return upload_to_wire(await self._uploads.receive(request_iterator))
 
     async def GetUpload(self, request: artifacts_pb2.GetUploadRequest, context: Context) -> artifacts_pb2.Upload:
-        name = UploadName.parse(request.name)
-        return upload_to_wire(await self._edge.read(lambda: self._verbs.get_upload(name)))
+        name, uploader = UploadName.parse(request.name), uploader_of(call_context(), "uploads.get")
+        return upload_to_wire(await self._edge.read(lambda: self._verbs.get_upload(name, uploader)))
 
     async def ListUploads(
         self, request: artifacts_pb2.ListUploadsRequest, context: Context
@@ -118,10 +120,12 @@ class ArtifactServicer(artifacts_pb2_grpc.ArtifactServiceServicer):
         states = frozenset(
             UPLOAD_STATE.from_wire(state, f"states[{index}]") for index, state in enumerate(request.states)
         )
+        call = call_context()
+        creator = "" if call.may("uploads.administer", request.parent) else call.principal.name
         page = self._pages.open(request)
         after = None if page.after is None else (_time(int(page.after[0])), str(page.after[1]))
         found = await self._edge.read(
-            lambda: self._verbs.list_uploads(name, states=states, after=after, limit=page.limit),
+            lambda: self._verbs.list_uploads(name, states=states, after=after, limit=page.limit, creator=creator),
         )
         uploads, token = page.close(found, lambda upload: (_micros(upload.create_time), upload.name.upload))
         return artifacts_pb2.ListUploadsResponse(
@@ -130,8 +134,8 @@ class ArtifactServicer(artifacts_pb2_grpc.ArtifactServiceServicer):
         )
 
     async def CancelUpload(self, request: artifacts_pb2.CancelUploadRequest, context: Context) -> artifacts_pb2.Upload:
-        name = UploadName.parse(request.name)
-        return upload_to_wire(await self._edge.control.run(lambda: self._verbs.cancel_upload(name)))
+        name, uploader = UploadName.parse(request.name), uploader_of(call_context(), "uploads.cancel")
+        return upload_to_wire(await self._edge.control.run(lambda: self._verbs.cancel_upload(name, uploader)))
 
     async def GetArtifact(self, request: artifacts_pb2.GetArtifactRequest, context: Context) -> artifacts_pb2.Artifact:
         name = ArtifactName.parse(request.name)

@@ -80,8 +80,13 @@ class Edge:
         request: Message,
         use_case: Callable[[Call[T]], Committed[T]],
         to_wire: Callable[[T], M],
+        *,
+        secret: bytes = b"",
     ) -> M:
-        """Run a use case that changes something; a replay answers the bytes of the first answer."""
+        """Run a use case that changes something; a replay answers the bytes of the first answer.
+
+        `secret` is appended to the first answer and kept nowhere: concatenated messages merge.
+        """
         context = call_context()
         encoded: list[tuple[T, bytes]] = []
 
@@ -95,6 +100,7 @@ class Edge:
             request_id=getattr(request, "request_id", "").lower(),
             body_hash=body_hash(request),
             validate_only=getattr(request, "validate_only", False),
+            grant=context.grant,
             encode=encode,
         )
         committed = await self.control.run(use_case, call)
@@ -105,8 +111,9 @@ class Edge:
             answer = encoded[-1][1]
         if answer is not None:
             # The serializer takes bytes as they are: the very answer that a repeated call gets.
-            return answer  # type: ignore[return-value]
-        return to_wire(committed.get())
+            return answer if committed.replay is not None else answer + secret  # type: ignore[return-value]
+        made = to_wire(committed.get())
+        return made.SerializeToString() + secret if secret and not call.validate_only else made  # type: ignore[return-value]
 
 
 def body_hash(request: Message) -> bytes:

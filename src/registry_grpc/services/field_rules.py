@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from registry_grpc.domain.access import MAX_CERTIFICATE_NAMES, MAX_CONDITIONS, MAX_MEMBERS, MAX_PERMISSIONS
+from registry_grpc.domain.access_names import RoleBindingName, RoleName, ServiceAccountName, TokenName
 from registry_grpc.domain.artifacts import MAX_ARTIFACT_BYTES
 from registry_grpc.domain.names import (
     ArtifactName,
@@ -33,6 +35,10 @@ NAMES: dict[str, tuple[str, Callable[[str, str], object]]] = {
     "registry-grpc/Stage": (PointerName.STAGE_FORM, PointerName.parse_stage),
     "registry-grpc/Artifact": (ArtifactName.FORM, ArtifactName.parse),
     "registry-grpc/Upload": (UploadName.FORM, UploadName.parse),
+    "registry-grpc/Role": (RoleName.FORM, RoleName.parse),
+    "registry-grpc/RoleBinding": (RoleBindingName.FORM, RoleBindingName.parse),
+    "registry-grpc/ServiceAccount": (ServiceAccountName.FORM, ServiceAccountName.parse),
+    "registry-grpc/Token": (TokenName.FORM, TokenName.parse),
 }
 """Resource type to the form of its names and their parser."""
 
@@ -76,10 +82,25 @@ BY_FIELD: dict[str, Callable[[Any], str]] = {
     "Chunk.content": anything,
     "Chunk.crc32c": anything,
     "Metric.dataset": _name,
+    "CreateRoleBindingRequest.parent": texts.scope,
+    "ListRoleBindingsRequest.parent": texts.scope,
+    "CreateServiceAccountRequest.parent": texts.project_or_registry,
+    "ListServiceAccountsRequest.parent": texts.project_or_registry,
+    "TestPermissionsRequest.resource": texts.in_a_project,
+    "TestPermissionsRequest.permissions": texts.permission,
+    "Role.permissions": texts.permission,
+    "RoleBinding.members": texts.member,
+    "Condition.stages": texts.pointer_id,
+    "ServiceAccount.certificate_names": texts.certificate_name,
+    "IssueTokenRequest.principal": texts.principal,
+    "ListTokensRequest.principal": texts.principal,
 }
 BY_NAME: dict[str, Callable[[Any], str]] = {
     "project_id": texts.resource_id,
     "model_id": texts.resource_id,
+    "role_id": texts.resource_id,
+    "role_binding_id": texts.resource_id,
+    "service_account_id": texts.resource_id,
     "stage": texts.pointer_id,
     "request_id": texts.uuid,
     "display_name": texts.line(128),
@@ -109,10 +130,17 @@ COUNTS: dict[str, int] = {
     "UpdateAliasesRequest.expected": MAX_BATCH,
     "ListVersionsRequest.states": 16,
     "ListUploadsRequest.states": 16,
+    "Role.permissions": MAX_PERMISSIONS,
+    "TestPermissionsRequest.permissions": MAX_BATCH,
+    "RoleBinding.members": MAX_MEMBERS,
+    "Condition.stages": MAX_CONDITIONS,
+    "Condition.read_only_tags": MAX_CONDITIONS,
+    "ServiceAccount.certificate_names": MAX_CERTIFICATE_NAMES,
 }
 """Most items of a list or map; MAX_LIST for those not named here."""
 KEYS: dict[str, Callable[[str], str]] = {
     "tags": texts.line(128),
+    "read_only_tags": texts.line(128),
     "annotations": texts.line(256),
     "parameters": _name,
     "set": texts.settable_pointer_id,
@@ -121,6 +149,7 @@ KEYS: dict[str, Callable[[str], str]] = {
 """Rules for the keys of maps, which are never empty."""
 VALUES: dict[str, Callable[[Any], str]] = {
     "tags": texts.line(512),
+    "read_only_tags": texts.line(512),
     "annotations": texts.line(8_192),
 }
 REFERENCES = {"ParentModel.version": "registry-grpc/ModelVersion"}

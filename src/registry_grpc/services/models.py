@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from registry_grpc.domain.names import ModelName, ProjectName
 from registry_grpc.services.codec.models import model_changes, model_to_wire
 from registry_grpc.services.codec.pointers import alias_to_wire
+from registry_grpc.services.context import call_context
 from registry_grpc.services.edge import descending, refuse_filter
 from registry_grpc.services.masks import fields_to_create, fields_to_update
 from registry_grpc.services.versions import VersionMethods
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from registry_grpc.usecases.aliases import AliasesChanged, ListAliases, UpdateAliases
     from registry_grpc.usecases.deletion import DeleteModel, UndeleteModel
     from registry_grpc.usecases.models import CreateModel, GetModel, ListModels, UpdateModel
+    from registry_grpc.usecases.purge import PurgeModel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +35,7 @@ class ModelVerbs:
     update: UpdateModel
     delete: DeleteModel
     undelete: UndeleteModel
+    purge: PurgeModel
     list_aliases: ListAliases
     update_aliases: UpdateAliases
 
@@ -60,6 +63,7 @@ class ModelServicer(VersionMethods, models_pb2_grpc.ModelServiceServicer):
         refuse_filter(request.filter)
         project = ProjectName.parse(request.parent, "parent")
         backwards = descending(request.order_by, "name")
+        visible = call_context().rights.visible_models(project.project)
         page = self._pages.open(request)
         after = str(page.after[0]) if page.after else ""
         found = await self._edge.read(
@@ -69,6 +73,7 @@ class ModelServicer(VersionMethods, models_pb2_grpc.ModelServiceServicer):
                 limit=page.limit,
                 descending=backwards,
                 show_deleted=request.show_deleted,
+                only=visible,
             ),
         )
         models, token = page.close(found, lambda model: (model.name.model,))
@@ -97,6 +102,16 @@ class ModelServicer(VersionMethods, models_pb2_grpc.ModelServiceServicer):
             request,
             lambda call: self._models.undelete(call, name, request.etag),
             model_to_wire,
+        )
+
+    async def PurgeModel(
+        self, request: models_pb2.PurgeModelRequest, context: Context
+    ) -> models_pb2.PurgeModelResponse:
+        name = ModelName.parse(request.name)
+        return await self._edge.mutate(
+            request,
+            lambda call: self._models.purge(call, name, request.etag),
+            lambda _: models_pb2.PurgeModelResponse(),
         )
 
     async def ListAliases(

@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from registry_grpc.domain.access_names import Scope, is_member, is_principal
 from registry_grpc.domain.artifacts import check_path
 from registry_grpc.domain.digests import is_sha256
 from registry_grpc.domain.errors import RegistryError
-from registry_grpc.domain.names import LATEST, is_id, is_manifest_digest, is_pointer_id
+from registry_grpc.domain.names import ID_PATTERN, LATEST, ProjectName, is_id, is_manifest_digest, is_pointer_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +28,9 @@ _URI = re.compile(rf"[A-Za-z][A-Za-z0-9+.-]*:{_URI_CHARS}+")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 _WORD = r"[A-Za-z0-9!#$&^_.+-]+"
 _MEDIA_TYPE = re.compile(rf"{_WORD}/{_WORD}(?: ?; ?{_WORD}=(?:{_WORD}|\"[\x20\x21\x23-\x5b\x5d-\x7e]*\"))*")
+_PERMISSION = re.compile(r"[a-z][A-Za-z]{0,31}\.[a-z][A-Za-z]{0,31}")
+_IN_PROJECT = re.compile(rf"(?:projects/{ID_PATTERN}(?:/[A-Za-z0-9._/-]{{1,400}})?)?")
+_CERTIFICATE_NAME = re.compile(r"uri:[A-Za-z][A-Za-z0-9+.-]*:[\x21-\x7e]{1,480}|dns:[a-z0-9*][a-z0-9.*-]{0,252}")
 _DIGEST = re.compile(r"[a-z][a-z0-9._+-]{0,31}:[0-9a-f]{1,256}")
 ID_GRAMMAR = "1 to 63 of a-z 0-9 . _ -, beginning and ending with a letter or digit"
 POINTER_GRAMMAR = "1 to 63 of a-z 0-9 . _ -, beginning with a letter and ending with a letter or digit"
@@ -130,6 +134,54 @@ def media_type(value: str) -> str:
     if len(value) <= MAX_MEDIA_TYPE and _MEDIA_TYPE.fullmatch(value):
         return ""
     return "must be a media type such as application/octet-stream, at most 127 characters"
+
+
+def scope(value: str) -> str:
+    """Name of a project or model; empty for the registry."""
+    return _named(value, Scope.parse, Scope.FORM)
+
+
+def project_or_registry(value: str) -> str:
+    """Name of a project; empty for the registry."""
+    return _named(value, lambda text: text and ProjectName.parse(text), f"[{ProjectName.FORM}]")
+
+
+def in_a_project(value: str) -> str:
+    """Name of a project or of something in it; empty for the registry."""
+    return "" if _IN_PROJECT.fullmatch(value) else "must be the name of a project or of a resource in one, or empty"
+
+
+def _named(value: str, parse: Callable[[str], object], form: str) -> str:
+    try:
+        parse(value)
+    except RegistryError:
+        return f"must have the form {form}"
+    return ""
+
+
+def permission(value: str) -> str:
+    """E.g. `versions.create`."""
+    return "" if _PERMISSION.fullmatch(value) else "must be a permission such as versions.create"
+
+
+def member(value: str) -> str:
+    """Member of a binding."""
+    if is_member(value):
+        return ""
+    return (
+        "must be user:{name}, user:{issuer}/{name}, group:{issuer}/{name}, serviceAccount:{id}, "
+        "serviceAccount:{project}/{id} or authenticated"
+    )
+
+
+def principal(value: str) -> str:
+    """A caller."""
+    return "" if is_principal(value) else "must be user:{name}, serviceAccount:{id} or serviceAccount:{project}/{id}"
+
+
+def certificate_name(value: str) -> str:
+    """A subject alternative name."""
+    return "" if _CERTIFICATE_NAME.fullmatch(value) else "must be uri:{URI} or dns:{name}, at most 512 characters"
 
 
 def file_path(value: str) -> str:

@@ -16,20 +16,32 @@ from registry_grpc.services.codec.artifacts import upload_to_wire
 from registry_grpc.services.context import call_context
 from registry_grpc.services.upload_stream import UploadStream, WaitObserver
 from registry_grpc.usecases.upload_session import Session
+from registry_grpc.usecases.uploaders import Uploader
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from registry_grpc.domain.artifacts import Upload
+    from registry_grpc.services.context import CallContext
     from registry_grpc.services.edge import Pool
     from registry_grpc.usecases.upload_writer import UploadWriter
     from registry_grpc.v1 import artifacts_pb2
 
+WRITE = "uploads.write"
 COMPLETING_POLL_S = 0.1
 IDLE_S = 60.0
 """A stream that sends nothing for so long is ended; the upload can be resumed."""
 AFTER_FINISH_S = 0.1
 """What a client sent behind `finish_write` is here by then; most have ended their stream."""
+
+
+def uploader_of(context: CallContext, permission: str) -> Uploader:
+    """The caller, about to do something to an upload that needs `permission` on the model it goes into."""
+    return Uploader(
+        context.principal.name,
+        lambda model: context.require(permission, model),
+        lambda model: context.may("uploads.administer", model),
+    )
 
 
 class UploadObserver(WaitObserver, Protocol):
@@ -96,6 +108,8 @@ class Uploads:
             if not isinstance(opened, Session):
                 outcome = "deduplicated"
                 return opened
+            context = call_context()
+            context.grant = context.hold(WRITE, str(opened.upload.version.parent))
             pace = Pace(self.idle_s, self.min_bytes_per_s)
             stream = UploadStream(opened, self.transfer, self.control, self.observer)
             message: artifacts_pb2.WriteUploadRequest | None = first
@@ -125,8 +139,9 @@ class Uploads:
 
     async def _take_over(self, name: UploadName) -> Upload | Session:
         """A session, or the upload once it is COMMITTED. Waits while another call, or replica, completes it."""
+        uploader = uploader_of(call_context(), WRITE)
         while True:
-            opened = await self.transfer.run(self.writer.open, name)
+            opened = await self.transfer.run(self.writer.open, name, uploader)
             if isinstance(opened, Session) or opened.state is UploadState.COMMITTED:
                 return opened
             await asyncio.sleep(COMPLETING_POLL_S)
@@ -160,6 +175,7 @@ class Uploads:
         call: Call[Upload] = Call(
             principal=context.principal,
             method=context.method,
+            grant=context.grant,
             encode=lambda upload: upload_to_wire(upload).SerializeToString(),
         )
         # From here on the client may go away: completing must not be torn in the middle. It can ask by GetUpload.

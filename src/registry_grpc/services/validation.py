@@ -78,7 +78,7 @@ class Validator:
     __slots__ = ("_oneofs", "_required", "_visits")
 
     def __init__(self, descriptor: Descriptor, *, identified: bool) -> None:
-        """With `identified` the message must carry the `name` of the resource it is."""
+        """With `identified` the message must carry the `name` of the resource it is; the rest it has already."""
         updates = any(field.name in field_rules.IDENTITY_IN for field in descriptor.fields)
         self._visits: dict[int, Visit] = {}
         self._required: list[tuple[int, str]] = []
@@ -94,7 +94,7 @@ class Validator:
                 continue
             if field.full_name not in field_rules.UNSEEN:
                 self._visits[field.number] = _visit(field, identified=updates)
-            if identifier or (behaviours.REQUIRED in given and _can_be_missing(field)):
+            if identifier or (not identified and behaviours.REQUIRED in given and _can_be_missing(field)):
                 self._required.append((field.number, field.name))
 
     def collect(self, message: Message, path: str, faults: Faults) -> None:

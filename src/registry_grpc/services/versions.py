@@ -21,8 +21,10 @@ from registry_grpc.v1 import versions_pb2
 if TYPE_CHECKING:
     from registry_grpc.services.edge import Context, Edge
     from registry_grpc.services.pages import Pages
+    from registry_grpc.usecases.copying import CopyVersion
     from registry_grpc.usecases.deletion import DeleteVersion, UndeleteVersion
     from registry_grpc.usecases.finalize import FinalizeVersion
+    from registry_grpc.usecases.purge import PurgeVersion
     from registry_grpc.usecases.versions import (
         BatchGetVersions,
         CreateVersion,
@@ -44,6 +46,8 @@ class VersionVerbs:
     finalize: FinalizeVersion
     delete: DeleteVersion
     undelete: UndeleteVersion
+    purge: PurgeVersion
+    copy: CopyVersion
 
 
 class VersionMethods:
@@ -148,5 +152,26 @@ class VersionMethods:
         return await self._edge.mutate(
             request,
             lambda call: self._versions.undelete(call, name, request.etag),
+            version_to_wire,
+        )
+
+    async def PurgeVersion(
+        self, request: versions_pb2.PurgeVersionRequest, context: Context
+    ) -> versions_pb2.PurgeVersionResponse:
+        name = VersionName.parse(request.name)
+        return await self._edge.mutate(
+            request,
+            lambda call: self._versions.purge(call, name, request.etag),
+            lambda _: versions_pb2.PurgeVersionResponse(),
+        )
+
+    async def CopyVersion(
+        self, request: versions_pb2.CopyVersionRequest, context: Context
+    ) -> versions_pb2.ModelVersion:
+        parent = ModelName.parse(request.parent, "parent")
+        source = VersionName.parse(request.source, "source")
+        return await self._edge.mutate(
+            request,
+            lambda call: self._versions.copy(call, parent, source, request.version_label),
             version_to_wire,
         )

@@ -81,6 +81,10 @@ class UpdateAliases:
             }
             _require_expected(model, present, changes)
             targets = {number: unit.versions.get(name.version(number)) for number in set(changes.set.values())}
+            if call.grant.conditions:
+                left = {pointer.target.name for pointer in present.values() if pointer and pointer.target}
+                touched = [*targets.values(), *unit.versions.find(sorted(left))]
+                call.grant.require(name, tags=(model.tags, *(version.tags for version in touched)))
             for version in targets.values():
                 require_assignable(version)
             moves = {

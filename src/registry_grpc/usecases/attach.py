@@ -9,12 +9,15 @@ from registry_grpc.domain.artifacts import DEFAULT_MEDIA_TYPE, Artifact, TakenPa
 from registry_grpc.domain.digests import artifact_id
 from registry_grpc.domain.errors import Reason, RegistryError
 from registry_grpc.domain.events import Action
+from registry_grpc.domain.tenancy import Usage
 from registry_grpc.usecases.checks import locked_model, require_draft, require_live_version
+from registry_grpc.usecases.quotas import charge, claimed, draft_retention
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
 
+    from registry_grpc.domain.access import Grant
     from registry_grpc.domain.artifacts import Blob
     from registry_grpc.domain.calls import Call, Committed
     from registry_grpc.domain.digests import Digest
@@ -40,13 +43,14 @@ class Attached:
     revision: int
 
 
-def locked_draft(unit: Unit, name: VersionName) -> Version:
-    """The version, with its model locked, when it still takes files.
+def locked_draft(unit: Unit, name: VersionName, grant: Grant) -> Version:
+    """The version, with its model locked, when it still takes files, and takes them from whoever has this grant.
 
-    Raises: MODEL_NOT_FOUND, VERSION_NOT_FOUND, VERSION_IMMUTABLE.
+    Raises: MODEL_NOT_FOUND, VERSION_NOT_FOUND, VERSION_IMMUTABLE, PERMISSION_MISSING.
     """
-    locked_model(unit, name.parent)
+    model = locked_model(unit, name.parent)
     version = require_live_version(unit.versions.get(name))
+    grant.require(name, tags=(model.tags, version.tags))
     require_draft(version)
     return version
 
@@ -160,21 +164,24 @@ class AttachArtifacts:
     store: Store
     max_files: int
     draft_retention: timedelta
+    """Where the project says nothing."""
 
     def __call__(
         self, call: Call[Attached], name: VersionName, attachments: Sequence[Attachment]
     ) -> Committed[Attached]:
-        """Raises: ARTIFACT_NOT_FOUND for a digest the project does not hold, VERSION_IMMUTABLE, INVALID_FIELD."""
+        """Raises: ARTIFACT_NOT_FOUND for a digest the project does not hold, VERSION_IMMUTABLE, QUOTA_EXCEEDED."""
         for index, wanted in enumerate(attachments):
             check_path(wanted.path, f"attachments[{index}].path")
 
         def work(unit: Unit) -> Attached:
-            version = locked_draft(unit, name)
+            version = locked_draft(unit, name, call.grant)
             paths = list(dict.fromkeys(wanted.path for wanted in attachments))
             require_room(unit, version, paths, self.max_files, "attachments")
-            files = []
+            rest = draft_retention(unit, name.project, self.draft_retention)
+            files, revived = [], 0
             for wanted in attachments:
-                blob = unit.blobs.claim(name.project, wanted.digest)
+                blob, again = claimed(unit, name.project, wanted.digest)
+                revived += again
                 if blob is None:
                     raise RegistryError(
                         Reason.ARTIFACT_NOT_FOUND,
@@ -184,8 +191,10 @@ class AttachArtifacts:
                         path=wanted.path,
                     )
                 files.append((wanted.path, blob, wanted.media_type))
+            if revived:
+                charge(unit, name.project, Usage(stored_bytes=revived))
             revision = unit.advance(str(name))
-            artifacts = put_files(unit, version, files, revision, self.draft_retention)
+            artifacts = put_files(unit, version, files, revision, rest)
             return Attached(artifacts=artifacts, revision=revision)
 
         return self.store.write(work, call)

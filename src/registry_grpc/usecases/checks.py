@@ -8,12 +8,15 @@ from registry_grpc.domain.errors import Reason, RegistryError, invalid_field
 from registry_grpc.domain.resources import VersionState
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from registry_grpc.domain.access import Grant, Role, RoleBinding, ServiceAccount
     from registry_grpc.domain.names import ModelName
     from registry_grpc.domain.resources import Model, Project, Version
     from registry_grpc.ports.store import Reader, Unit
 
 
-def require_etag(resource: Project | Model | Version, etag: str) -> None:
+def require_etag(resource: Project | Model | Version | Role | RoleBinding | ServiceAccount, etag: str) -> None:
     """Refuse a stale etag; an empty one means any.
 
     Raises: ETAG_MISMATCH.
@@ -65,6 +68,22 @@ def require_live_version(version: Version) -> Version:
     return version
 
 
+def require_restorable(resource: Project | Model | Version, reason: Reason, now: datetime) -> None:
+    """Refuse to bring back what is not deleted, or what is past its purge_time although nobody purged it yet.
+
+    Raises: RESOURCE_EXISTS; `reason`, as if it were gone.
+    """
+    if resource.delete_time is None:
+        # As AIP-164 has it.
+        raise RegistryError(Reason.RESOURCE_EXISTS, f"{resource.name} is not deleted", resource=resource.name)
+    if resource.purge_time is not None and resource.purge_time <= now:
+        raise RegistryError(
+            reason,
+            f"{resource.name} could be undeleted until {resource.purge_time:%Y-%m-%d %H:%M:%SZ}; it is being purged",
+            resource=resource.name,
+        )
+
+
 def require_draft(version: Version) -> None:
     """Raises: VERSION_IMMUTABLE for anything but a draft."""
     if version.state is not VersionState.DRAFT:
@@ -88,6 +107,24 @@ def require_manifest_digest(version: Version, wanted: str) -> None:
             expected=wanted,
             actual=version.manifest_digest,
         )
+
+
+def require_move(
+    grant: Grant, project: Project, stage: str, version: Version, model: Model, displaced: Version | None = None
+) -> None:
+    """Refuse a move of `version` into or out of `stage` that lies outside the conditions of the caller's bindings.
+
+    The stage it comes from counts when it is protected; what it displaces is changed too.
+
+    Raises: PERMISSION_MISSING.
+    """
+    leaves = any(each.id == version.stage and each.protected for each in project.stages)
+    changed = (version, displaced) if displaced is not None else (version,)
+    grant.require(
+        version.name,
+        stages=(stage, version.stage) if leaves and version.stage != stage else (stage,),
+        tags=(model.tags, *(each.tags for each in changed)),
+    )
 
 
 def require_same_project(project: str, other: str, field: str) -> None:

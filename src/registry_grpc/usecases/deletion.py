@@ -5,12 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from registry_grpc.domain.errors import Reason, RegistryError, Violation
+from registry_grpc.domain.errors import Reason, RegistryError
 from registry_grpc.domain.events import Action
-from registry_grpc.domain.pointers import PointerKind, StageAction
+from registry_grpc.domain.pointers import StageAction
 from registry_grpc.domain.resources import VersionState
-from registry_grpc.usecases.checks import locked_model, require_etag
+from registry_grpc.domain.tenancy import Usage
+from registry_grpc.usecases.checks import locked_model, require_etag, require_restorable
+from registry_grpc.usecases.holders import require_free
 from registry_grpc.usecases.placement import Placement
+from registry_grpc.usecases.quotas import charge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,17 +21,19 @@ if TYPE_CHECKING:
 
     from registry_grpc.domain.calls import Call, Committed
     from registry_grpc.domain.names import ModelName, VersionName
-    from registry_grpc.domain.pointers import Pointer
     from registry_grpc.domain.resources import Model, Project, Version
+    from registry_grpc.ports.holders import Holders
     from registry_grpc.ports.store import Store, Unit
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteVersion:
-    """Deletes a version softly, unless a protected stage or an alias holds it."""
+    """Deletes a version softly, unless something holds it."""
 
     store: Store
+    holders: Sequence[Holders]
     undelete_window: timedelta
+    """Where the project says nothing."""
 
     def __call__(self, call: Call[Version], name: VersionName, etag: str) -> Committed[Version]:
         """The deleted version; deleting a deleted one returns it.
@@ -39,13 +44,16 @@ class DeleteVersion:
         def work(unit: Unit) -> Version:
             model = locked_model(unit, name.parent)
             version = unit.versions.get(name)
+            call.grant.require(name, tags=(model.tags, version.tags))
             require_etag(version, etag)
             if version.delete_time is not None:
                 return version
             project = unit.projects.get(name.project)
-            require_unheld(project, str(name), unit.pointers.of_version(version.uid), (version,))
+            require_free(name, (each.of_version(unit, project, version) for each in self.holders))
+            charge(unit, name.project, Usage(versions=-1))
             revision = unit.advance(str(name))
-            deleted = replace(version, delete_time=unit.now, purge_time=unit.now + self.undelete_window)
+            window = undelete_window(project, self.undelete_window)
+            deleted = replace(version, delete_time=unit.now, purge_time=unit.now + window)
             return _place(unit, call, project, model, revision, deleted, Action.DELETED)
 
         return self.store.write(work, call)
@@ -57,29 +65,34 @@ class UndeleteVersion:
 
     store: Store
     draft_retention: timedelta
+    """Where the project says nothing."""
 
     def __call__(self, call: Call[Version], name: VersionName, etag: str) -> Committed[Version]:
-        """Raises: VERSION_NOT_FOUND, ETAG_MISMATCH, RESOURCE_EXISTS when it is not deleted."""
+        """Raises: VERSION_NOT_FOUND, ETAG_MISMATCH, RESOURCE_EXISTS when it is not deleted, QUOTA_EXCEEDED."""
 
         def work(unit: Unit) -> Version:
             model = locked_model(unit, name.parent)
             version = unit.versions.get(name)
+            call.grant.require(name, tags=(model.tags, version.tags))
             require_etag(version, etag)
-            if version.delete_time is None:
-                raise not_deleted(str(name))
+            require_restorable(version, Reason.VERSION_NOT_FOUND, unit.now)
             project = unit.projects.get(name.project)
             exclusive = {stage.id for stage in project.stages if stage.exclusive}
             known = {stage.id for stage in project.stages}
             taken = version.stage in exclusive and unit.versions.newest_holder(model.uid, version.stage) is not None
             stage = "" if taken or version.stage not in known else version.stage
+            if any(each.id == stage and each.protected for each in project.stages):
+                call.grant.require(name, stages=(stage,), tags=(model.tags, version.tags))
             draft = version.state is VersionState.DRAFT
+            charge(unit, name.project, Usage(versions=1))
             revision = unit.advance(str(name))
+            rest = project.retention.draft or self.draft_retention
             restored = replace(
                 version,
                 stage=stage,
                 delete_time=None,
                 purge_time=None,
-                expire_time=unit.now + self.draft_retention if draft else None,
+                expire_time=unit.now + rest if draft else None,
             )
             return _place(unit, call, project, model, revision, restored, Action.UNDELETED)
 
@@ -111,41 +124,10 @@ def _place(
     return after
 
 
-def require_unheld(project: Project, name: str, pointers: Sequence[Pointer], versions: Sequence[Version]) -> None:
-    """Refuse to delete what a protected stage or an alias holds.
-
-    Raises: VERSION_IN_USE naming every holder.
-    """
-    protected = {stage.id for stage in project.stages if stage.protected}
-    holders = [
-        Violation(
-            str(pointer.name),
-            f"alias {pointer.id!r} points at version {pointer.number}; delete or move it",
-        )
-        for pointer in pointers
-        if pointer.kind is PointerKind.ALIAS
-    ]
-    holders += [
-        Violation(
-            f"{version.name.parent}/stages/{version.stage}",
-            f"version {version.name.number} is in protected stage {version.stage!r}; vacate it or promote another",
-        )
-        for version in versions
-        if version.stage in protected and version.delete_time is None
-    ]
-    if holders:
-        named = ", ".join(holder.subject for holder in holders[:20])
-        raise RegistryError(
-            Reason.VERSION_IN_USE,
-            f"{name} is held by {named}",
-            violations=tuple(holders[:20]),
-            holders=named,
-        )
-
-
-def not_deleted(name: str) -> RegistryError:
-    """The error for undeleting what is not deleted. Source: AIP-164."""
-    return RegistryError(Reason.RESOURCE_EXISTS, f"{name} is not deleted", resource=name)
+def undelete_window(project: Project, default: timedelta) -> timedelta:
+    """How long what is deleted in the project can be undeleted."""
+    window = project.retention.undelete_window
+    return default if window is None else window
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +135,9 @@ class DeleteModel:
     """Deletes a model softly; its versions are out of reach until it is undeleted."""
 
     store: Store
+    holders: Sequence[Holders]
     undelete_window: timedelta
+    """Where the project says nothing."""
 
     def __call__(self, call: Call[Model], name: ModelName, etag: str, *, force: bool) -> Committed[Model]:
         """The deleted model; deleting a deleted one returns it.
@@ -163,15 +147,23 @@ class DeleteModel:
 
         def work(unit: Unit) -> Model:
             model = unit.models.lock(name)
+            call.grant.require(name, tags=(model.tags,))
             require_etag(model, etag)
             if model.delete_time is not None:
                 return model
-            self._require_free(unit, model, force=force)
+            project = unit.projects.get(name.project)
+            require_free(name, (each.of_model(unit, project, model) for each in self.holders))
+            versions = unit.versions.count_live(model.uid)
+            if versions and not force:
+                raise RegistryError(
+                    Reason.HAS_CHILDREN, f"{name} has versions; set force to delete it with them", resource=name
+                )
+            charge(unit, name.project, Usage(models=-1, versions=-versions))
             revision = unit.advance(str(name))
             after = replace(
                 model,
                 delete_time=unit.now,
-                purge_time=unit.now + self.undelete_window,
+                purge_time=unit.now + undelete_window(project, self.undelete_window),
                 update_time=unit.now,
                 revision=revision,
             )
@@ -181,24 +173,6 @@ class DeleteModel:
 
         return self.store.write(work, call)
 
-    @staticmethod
-    def _require_free(unit: Unit, model: Model, *, force: bool) -> None:
-        project = unit.projects.get(model.name.project)
-        protected = [
-            version
-            for stage in project.stages
-            if stage.protected
-            for version in unit.versions.list(model.uid, after=0, limit=20, stage=stage.id)
-        ]
-        aliases = unit.pointers.list(model.uid, PointerKind.ALIAS, limit=20)
-        require_unheld(project, str(model.name), aliases, protected)
-        if not force and unit.versions.list(model.uid, after=0, limit=1):
-            raise RegistryError(
-                Reason.HAS_CHILDREN,
-                f"{model.name} has versions; set force to delete it with them",
-                resource=model.name,
-            )
-
 
 @dataclass(frozen=True, slots=True)
 class UndeleteModel:
@@ -207,13 +181,15 @@ class UndeleteModel:
     store: Store
 
     def __call__(self, call: Call[Model], name: ModelName, etag: str) -> Committed[Model]:
-        """Raises: MODEL_NOT_FOUND, ETAG_MISMATCH, RESOURCE_EXISTS when it is not deleted."""
+        """Raises: MODEL_NOT_FOUND, ETAG_MISMATCH, RESOURCE_EXISTS when it is not deleted, QUOTA_EXCEEDED."""
 
         def work(unit: Unit) -> Model:
             model = unit.models.lock(name)
+            call.grant.require(name, tags=(model.tags,))
             require_etag(model, etag)
-            if model.delete_time is None:
-                raise not_deleted(str(name))
+            require_restorable(model, Reason.MODEL_NOT_FOUND, unit.now)
+            versions = unit.versions.count_live(model.uid)
+            charge(unit, name.project, Usage(models=1, versions=versions))
             revision = unit.advance(str(name))
             after = replace(model, delete_time=None, purge_time=None, update_time=unit.now, revision=revision)
             unit.models.update(after)

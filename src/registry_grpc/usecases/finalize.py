@@ -110,6 +110,7 @@ class FinalizeVersion:
         def work(unit: Unit) -> Version:
             model = locked_model(unit, name.parent)
             version = require_live_version(unit.versions.get(name))
+            call.grant.require(name, tags=(model.tags, version.tags))
             if version.state is not VersionState.DRAFT:
                 require_manifest_digest(version, expected_digest)
                 return version

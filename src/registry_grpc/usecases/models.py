@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from registry_grpc.domain.events import Action
 from registry_grpc.domain.resources import Model
+from registry_grpc.domain.tenancy import Usage
 from registry_grpc.usecases.checks import locked_model, require_etag
+from registry_grpc.usecases.quotas import charge
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from registry_grpc.domain.calls import Call, Committed
     from registry_grpc.domain.names import ModelName, ProjectName
@@ -26,11 +28,12 @@ class CreateModel:
     ids: Ids
 
     def __call__(self, call: Call[Model], name: ModelName, fields: Mapping[str, Any]) -> Committed[Model]:
-        """Raises: PROJECT_NOT_FOUND, RESOURCE_EXISTS."""
+        """Raises: PROJECT_NOT_FOUND, RESOURCE_EXISTS, QUOTA_EXCEEDED."""
         uid = self.ids.uuid()
 
         def work(unit: Unit) -> Model:
             unit.projects.get(name.project)
+            charge(unit, name.project, Usage(models=1))
             revision = unit.advance(str(name))
             model = Model(
                 **{
@@ -68,9 +71,16 @@ class ListModels:
     store: Store
 
     def __call__(
-        self, project: ProjectName, *, after: str, limit: int, descending: bool, show_deleted: bool
+        self,
+        project: ProjectName,
+        *,
+        after: str,
+        limit: int,
+        descending: bool,
+        show_deleted: bool,
+        only: Collection[str] | None = None,
     ) -> Sequence[Model]:
-        """A keyset page.
+        """A keyset page, of the ids in `only` unless it is None.
 
         Raises: PROJECT_NOT_FOUND.
         """
@@ -82,6 +92,7 @@ class ListModels:
                 limit=limit,
                 descending=descending,
                 show_deleted=show_deleted,
+                only=only,
             )
             if not found:
                 reader.projects.get(project.project)
@@ -101,6 +112,7 @@ class UpdateModel:
 
         def work(unit: Unit) -> Model:
             before = locked_model(unit, name)
+            call.grant.require(name, tags=(before.tags,))
             require_etag(before, etag)
             revision = unit.advance(str(name))
             after = replace(before, **changes, update_time=unit.now, revision=revision)

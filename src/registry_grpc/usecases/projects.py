@@ -9,10 +9,11 @@ from registry_grpc.domain.errors import Reason, RegistryError
 from registry_grpc.domain.events import Action
 from registry_grpc.domain.resources import Project
 from registry_grpc.domain.stages import DEFAULT_STAGES, check_stages
+from registry_grpc.domain.tenancy import check_quotas, check_retention
 from registry_grpc.usecases.checks import require_etag
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from registry_grpc.domain.calls import Call, Committed
     from registry_grpc.domain.names import ProjectName
@@ -31,7 +32,7 @@ class CreateProject:
     def __call__(self, call: Call[Project], name: ProjectName, fields: Mapping[str, Any]) -> Committed[Project]:
         """Raises: RESOURCE_EXISTS, INVALID_FIELD for a stage graph that contradicts itself."""
         stages = fields.get("stages") or DEFAULT_STAGES
-        check_stages(stages)
+        _check({**fields, "stages": stages})
         uid = self.ids.uuid()
 
         def work(unit: Unit) -> Project:
@@ -54,15 +55,24 @@ class CreateProject:
         return self.store.write(work, call)
 
 
+def _check(fields: Mapping[str, Any]) -> None:
+    if "stages" in fields:
+        check_stages(fields["stages"])
+    if "quotas" in fields:
+        check_quotas(fields["quotas"])
+    if "retention" in fields:
+        check_retention(fields["retention"])
+
+
 @dataclass(frozen=True, slots=True)
 class GetProject:
-    """One project."""
+    """One project, also a deleted one."""
 
     store: Store
 
     def __call__(self, name: ProjectName) -> Project:
         """Raises: PROJECT_NOT_FOUND."""
-        return self.store.read(lambda reader: reader.projects.get(name.project))
+        return self.store.read(lambda reader: reader.projects.find(name.project))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +81,20 @@ class ListProjects:
 
     store: Store
 
-    def __call__(self, *, after: str, limit: int, descending: bool) -> Sequence[Project]:
-        """A keyset page."""
+    def __call__(
+        self,
+        *,
+        after: str,
+        limit: int,
+        descending: bool,
+        show_deleted: bool,
+        only: Collection[str] | None = None,
+    ) -> Sequence[Project]:
+        """A keyset page, of the ids in `only` unless it is None."""
         return self.store.read(
-            lambda reader: reader.projects.list(after=after, limit=limit, descending=descending),
+            lambda reader: reader.projects.list(
+                after=after, limit=limit, descending=descending, show_deleted=show_deleted, only=only
+            ),
         )
 
 
@@ -87,13 +107,15 @@ class UpdateProject:
     def __call__(
         self, call: Call[Project], name: ProjectName, etag: str, changes: Mapping[str, Any]
     ) -> Committed[Project]:
-        """Raises: PROJECT_NOT_FOUND, ETAG_MISMATCH, INVALID_FIELD, STAGE_IN_USE, RESOURCE_EXISTS."""
-        if "stages" in changes:
-            check_stages(changes["stages"])
+        """Raises: PROJECT_NOT_FOUND, PROJECT_DELETED, ETAG_MISMATCH, INVALID_FIELD, STAGE_IN_USE, RESOURCE_EXISTS."""
+        _check(changes)
 
         def work(unit: Unit) -> Project:
             before = unit.projects.lock(name.project)
+            call.grant.require(name, tags=(before.tags,))
             require_etag(before, etag)
+            if before.delete_time is not None:
+                raise RegistryError(Reason.PROJECT_DELETED, f"{name} is deleted; undelete it first", resource=name)
             if "stages" in changes:
                 self._require_no_stranding(unit, before, changes["stages"])
             revision = unit.advance(str(name))

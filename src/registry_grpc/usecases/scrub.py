@@ -13,6 +13,7 @@ from registry_grpc.domain.artifacts import BlobState
 from registry_grpc.domain.calls import SYSTEM, Call
 from registry_grpc.domain.errors import Reason, RegistryError
 from registry_grpc.domain.events import Action, Change
+from registry_grpc.domain.tenancy import Usage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,6 +112,8 @@ def _note(unit: Unit, blob_uid: str, damage: str) -> Result | None:
         unit.blobs.checked(replace(blob, check_time=unit.now))
         return "damaged" if damage else "good"
     files = unit.artifacts.of_blob(blob.uid, MAX_EVENTS)
+    if state is BlobState.DELETING:
+        unit.usage.change(blob.project, Usage(stored_bytes=-blob.digest.size_bytes))
     unit.advance(f"projects/{blob.project}/artifacts/{blob.digest.sha256}")
     at = unit.now if damage else None
     unit.blobs.checked(replace(blob, state=state, check_time=unit.now, damage=damage, damage_time=at))

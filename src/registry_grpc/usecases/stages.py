@@ -16,7 +16,7 @@ from registry_grpc.domain.stages import (
     rollback_candidates,
     stage_of,
 )
-from registry_grpc.usecases.checks import live_model, locked_model, require_manifest_digest
+from registry_grpc.usecases.checks import live_model, locked_model, require_manifest_digest, require_move
 from registry_grpc.usecases.placement import Placement, stage_pointer
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ class PromoteVersion:
             version = unit.versions.get(name)
             require_assignable(version)
             require_manifest_digest(version, manifest_digest)
+            require_move(call.grant, project, stage_id, version, model)
             before = stage_pointer(unit, model, stage_id)
             if before.number == name.number:
                 return StageChange(before=before, after=before, revision=before.revision)
@@ -124,9 +125,10 @@ class RollbackStage:
                 raise _nowhere(before, f"version {target} never held it; promote it instead")
             return version
         for number in rollback_candidates(_arrivals(unit, model, before.id), before.number):
-            version = unit.versions.get(model.name.version(number))
-            if version.delete_time is None and version.state is not VersionState.YANKED:
-                return version
+            # One that was purged is history only.
+            for version in unit.versions.find([model.name.version(number)]):
+                if version.delete_time is None and version.state is not VersionState.YANKED:
+                    return version
         raise _nowhere(before, "no earlier version held it that is neither yanked nor deleted")
 
 
@@ -166,6 +168,7 @@ class VacateStage:
             if before.target is None:
                 raise stage_vacant(before)
             holder = unit.versions.get(before.target.name)
+            require_move(call.grant, project, stage.id, holder, model)
             revision = unit.advance(str(name))
             placement = Placement(unit, call, project, model, revision, condition.justification)
             placement.move(holder, exit_stage(project, stage), StageAction.VACATED)
@@ -198,6 +201,7 @@ class _Move:
         if version.stage != self.stage.id:
             require_transition(version, self.stage, rollback=action is StageAction.ROLLED_BACK)
         displaced = self.unit.versions.get(before.target.name) if self.stage.exclusive and before.target else None
+        require_move(self.call.grant, self.project, self.stage.id, version, self.model, displaced)
         revision = self.unit.advance(str(before.name))
         placement = Placement(
             self.unit,

@@ -15,16 +15,13 @@ from typing import TYPE_CHECKING
 from registry_grpc.domain.artifacts import MIB, Blob, BlobState, UploadPart, UploadState
 from registry_grpc.domain.digests import Digest
 from registry_grpc.domain.errors import Reason, RegistryError
+from registry_grpc.domain.tenancy import Usage
 from registry_grpc.failpoints import failpoint
 from registry_grpc.ports.artifacts import MissingObjectError
 from registry_grpc.usecases.attach import locked_draft, put_files, require_file_etag, require_room
 from registry_grpc.usecases.part_hash import BrokenHashError, PartHash, check_chunks
-from registry_grpc.usecases.uploads import (
-    drop_stored,
-    held_by,
-    object_metadata,
-    upload_closed,
-)
+from registry_grpc.usecases.quotas import claimed, draft_retention, release_upload
+from registry_grpc.usecases.uploads import OPEN_STATES, drop_stored, held_by, object_metadata, upload_closed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -226,30 +223,35 @@ class Session:
         blob_uid = self._writer.ids.uuid()
 
         def work(unit: Unit) -> Upload:
-            version = locked_draft(unit, self.upload.version)
+            version = locked_draft(unit, self.upload.version, call.grant)
             row = held_by(unit, self.upload)
             if row.state is UploadState.COMMITTED:
                 return row  # by this very function, when the answer to its COMMIT was lost
             require_room(unit, version, [row.path], self._writer.max_files, "path")
             require_file_etag(unit, version, row.path, row.artifact_etag)
-            blob = unit.blobs.claim(row.name.project, digest)
+            project = row.name.project
+            blob, stored = claimed(unit, project, digest)
+            rest = draft_retention(unit, project, self._writer.draft_retention)
             mine = Blob(
                 uid=blob_uid,
-                project=row.name.project,
+                project=project,
                 digest=digest,
                 key=row.key,
                 block_digests=block_digests,
                 state=BlobState.LIVE if blob is None else BlobState.DELETING,
                 create_time=unit.now,
             )
+            if blob is None:  # files of damaged bytes get these, and those count no longer
+                stored = digest.size_bytes * (1 - unit.blobs.count_damaged(project, digest))
+            # What was reserved becomes what is stored: never more, so it needs no room of its own.
+            unit.usage.change(project, Usage(stored, reserved_bytes=-row.size_bytes, open_uploads=-1))
             revision = unit.advance(str(version.name))
             # When another upload of the same bytes was faster, ours is kept as a row so that it gets deleted.
             unit.blobs.insert(mine)
             if blob is None:
-                # Files whose stored bytes were damaged have them again.
                 unit.blobs.heal(mine)
             files = [(row.path, blob or mine, row.media_type)]
-            (artifact,) = put_files(unit, version, files, revision, self._writer.draft_retention)
+            (artifact,) = put_files(unit, version, files, revision, rest)
             after = replace(
                 row,
                 state=UploadState.COMMITTED,
@@ -282,9 +284,12 @@ class Session:
         """End the upload for good: what was declared can no longer come true."""
 
         def work(unit: Unit) -> Upload:
-            after = replace(held_by(unit, self.upload), state=UploadState.FAILED, failure=why)
+            row = held_by(unit, self.upload)
+            after = replace(row, state=UploadState.FAILED, failure=why)
             unit.uploads.update(after)
             unit.uploads.delete_parts(after.name)
+            if row.state in OPEN_STATES:
+                release_upload(unit, row)
             return after
 
         self.upload = self._writer.store.write(work).get()

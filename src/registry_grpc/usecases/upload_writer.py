@@ -9,7 +9,7 @@ from registry_grpc.domain.artifacts import UploadState
 from registry_grpc.domain.errors import Reason, RegistryError
 from registry_grpc.failpoints import failpoint
 from registry_grpc.usecases.upload_session import Session
-from registry_grpc.usecases.uploads import CLOSED_STATES, held_by, object_metadata, require_upload, upload_closed
+from registry_grpc.usecases.uploads import CLOSED_STATES, held_by, object_metadata, upload_closed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from registry_grpc.ports.artifacts import ArtifactStore, RunningDigest
     from registry_grpc.ports.clock import Ids
     from registry_grpc.ports.store import Store, Unit
+    from registry_grpc.usecases.uploaders import Uploader
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +35,17 @@ class UploadWriter:
     draft_retention: timedelta
     upload_retention: timedelta
 
-    def open(self, name: UploadName) -> Upload | Session:
+    def open(self, name: UploadName, uploader: Uploader) -> Upload | Session:
         """Take the upload over: a session to write to, or the upload itself when it takes no bytes.
 
         That is when it is COMMITTED, or FINALIZING while whoever completes it is taken to be alive.
 
-        Raises: UPLOAD_NOT_FOUND, UPLOAD_CLOSED, STORAGE_UNAVAILABLE.
+        Raises: UPLOAD_NOT_FOUND, also for one of somebody else; PERMISSION_MISSING, UPLOAD_CLOSED, STORAGE_UNAVAILABLE.
         """
 
         def work(unit: Unit) -> tuple[Upload, Sequence[UploadPart]]:
-            before = require_upload(unit.uploads.lock(name), name)
+            unit.projects.require(name.project)
+            before = uploader.own(unit.uploads.lock(name), name)
             if before.state is UploadState.COMMITTED or is_sealed(before, unit.now):
                 return before, ()
             if before.state in CLOSED_STATES:

@@ -9,6 +9,7 @@ from registry_grpc.domain.artifacts import DEFAULT_MEDIA_TYPE, Upload, UploadSta
 from registry_grpc.domain.digests import Digest
 from registry_grpc.domain.errors import Reason, RegistryError, Violation
 from registry_grpc.domain.names import UploadName
+from registry_grpc.domain.tenancy import Usage
 from registry_grpc.failpoints import failpoint
 from registry_grpc.usecases.attach import (
     locked_draft,
@@ -16,6 +17,7 @@ from registry_grpc.usecases.attach import (
     require_file_etag,
     require_room,
 )
+from registry_grpc.usecases.quotas import charge, claimed, draft_retention, release_upload
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from registry_grpc.ports.artifacts import ArtifactStore
     from registry_grpc.ports.clock import Ids
     from registry_grpc.ports.store import Reader, Store, Unit
+    from registry_grpc.usecases.uploaders import Uploader
 
 OPEN_STATES = (UploadState.ACTIVE, UploadState.FINALIZING)
 CLOSED_STATES = frozenset({UploadState.FAILED, UploadState.CANCELLED, UploadState.EXPIRED})
@@ -51,6 +54,7 @@ class StartUpload:
     ids: Ids
     max_files: int
     draft_retention: timedelta
+    """Where the project says nothing."""
     upload_retention: timedelta
     max_open: int
     """Most open uploads of one principal. Those that start at one moment may pass it by their number."""
@@ -62,7 +66,7 @@ class StartUpload:
         key = self.ids.object_key()
 
         def work(unit: Unit) -> Upload:
-            version = locked_draft(unit, wanted.version)
+            version = locked_draft(unit, wanted.version, call.grant)
             require_room(unit, version, [wanted.path], self.max_files, "path")
             require_file_etag(unit, version, wanted.path, wanted.etag)
             upload = Upload(
@@ -85,14 +89,20 @@ class StartUpload:
                 artifact_etag=wanted.etag,
             )
             digest = Digest(wanted.sha256, wanted.size_bytes)
-            blob = unit.blobs.claim(wanted.version.project, digest) if wanted.sha256 else None
+            project = wanted.version.project
+            blob, revived = claimed(unit, project, digest) if wanted.sha256 else (None, 0)
+            # Reserved before a byte is sent, so that no race takes more than there is.
+            used = Usage(reserved_bytes=wanted.size_bytes, open_uploads=1) if blob is None else Usage(revived)
+            if blob is None:
+                self._require_few(unit, upload)
+            if used:
+                charge(unit, project, used)
             if blob is not None:
+                rest = draft_retention(unit, project, self.draft_retention)
                 revision = unit.advance(str(version.name))
                 files = [(upload.path, blob, upload.media_type)]
-                (artifact,) = put_files(unit, version, files, revision, self.draft_retention)
+                (artifact,) = put_files(unit, version, files, revision, rest)
                 upload = replace(upload, state=UploadState.COMMITTED, deduplicated=True, artifact=artifact)
-            else:
-                self._require_few(unit, upload)
             unit.uploads.insert(upload)
             return upload
 
@@ -126,9 +136,9 @@ class GetUpload:
 
     store: Store
 
-    def __call__(self, name: UploadName) -> Upload:
-        """Raises: UPLOAD_NOT_FOUND."""
-        return require_upload(self.store.read(lambda reader: reader.uploads.get(name)), name)
+    def __call__(self, name: UploadName, uploader: Uploader) -> Upload:
+        """Raises: UPLOAD_NOT_FOUND, also for one of somebody else; PERMISSION_MISSING."""
+        return uploader.own(self.store.read(lambda reader: reader.uploads.get(name)), name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,15 +154,16 @@ class ListUploads:
         states: Collection[UploadState],
         after: tuple[datetime, str] | None,
         limit: int,
+        creator: str = "",
     ) -> Sequence[Upload]:
-        """A keyset page by (create_time, uuid).
+        """A keyset page by (create_time, uuid); of one creator, or of all of them when it is empty.
 
         Raises: VERSION_NOT_FOUND.
         """
 
         def work(reader: Reader) -> Sequence[Upload]:
             version = reader.versions.get(name)
-            return reader.uploads.list(version.uid, states=states, after=after, limit=limit)
+            return reader.uploads.list(version.uid, states=states, after=after, limit=limit, creator=creator)
 
         return self.store.read(work)
 
@@ -164,17 +175,19 @@ class CancelUpload:
     store: Store
     artifacts: ArtifactStore
 
-    def __call__(self, name: UploadName) -> Upload:
+    def __call__(self, name: UploadName, uploader: Uploader) -> Upload:
         """The cancelled upload; one that had ended before is returned as it is, unless it was committed.
 
         One that is being completed can be cancelled too, or a server that died in the middle would keep its version
         from ever being finalized; the writer is refused at its commit.
 
-        Raises: UPLOAD_NOT_FOUND, UPLOAD_CLOSED for one that is committed, STORAGE_UNAVAILABLE.
+        Raises: UPLOAD_NOT_FOUND, also for one of somebody else; PERMISSION_MISSING; UPLOAD_CLOSED for one that is
+            committed; STORAGE_UNAVAILABLE.
         """
 
         def work(unit: Unit) -> Upload:
-            before = require_upload(unit.uploads.lock(name), name)
+            unit.projects.require(name.project)
+            before = uploader.own(unit.uploads.lock(name), name)
             if before.state in CLOSED_STATES:
                 return before
             if before.state not in OPEN_STATES:
@@ -182,6 +195,7 @@ class CancelUpload:
             after = replace(before, state=UploadState.CANCELLED, epoch=before.epoch + 1)
             unit.uploads.update(after)
             unit.uploads.delete_parts(name)
+            release_upload(unit, before)
             return after
 
         after = self.store.write(work).get()
@@ -217,8 +231,9 @@ def object_metadata(upload: Upload) -> dict[str, str]:
 def held_by(unit: Unit, mine: Upload) -> Upload:
     """The row of `mine`, locked, when this writer still holds it.
 
-    Raises: UPLOAD_SUPERSEDED, UPLOAD_CLOSED.
+    Raises: UPLOAD_SUPERSEDED, UPLOAD_CLOSED, PROJECT_NOT_FOUND when the project was deleted.
     """
+    unit.projects.require(mine.name.project)
     row = require_upload(unit.uploads.lock(mine.name), mine.name)
     if row.state in CLOSED_STATES:
         raise upload_closed(row)

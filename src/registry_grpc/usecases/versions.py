@@ -9,6 +9,7 @@ from registry_grpc.domain.errors import Reason, RegistryError, Violation, invali
 from registry_grpc.domain.events import Action
 from registry_grpc.domain.names import ModelName, VersionName
 from registry_grpc.domain.resources import Version, VersionState
+from registry_grpc.domain.tenancy import Usage
 from registry_grpc.usecases.checks import (
     live_model,
     locked_model,
@@ -16,6 +17,7 @@ from registry_grpc.usecases.checks import (
     require_live_version,
     require_same_project,
 )
+from registry_grpc.usecases.quotas import advance_charging, draft_retention
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -34,17 +36,20 @@ class CreateVersion:
     store: Store
     ids: Ids
     draft_retention: timedelta
+    """Where the project says nothing."""
 
     def __call__(self, call: Call[Version], model: ModelName, fields: Mapping[str, Any]) -> Committed[Version]:
-        """Raises: MODEL_NOT_FOUND, RESOURCE_EXISTS (version_label taken), VERSION_NOT_FOUND (a parent)."""
+        """Raises: MODEL_NOT_FOUND, RESOURCE_EXISTS (label taken), VERSION_NOT_FOUND (a parent), QUOTA_EXCEEDED."""
         uid = self.ids.uuid()
 
         def work(unit: Unit) -> Version:
             numbered = unit.models.number_version(model)
             if numbered.deleted:
                 live_model(unit, model)  # which says so
+            if call.grant.conditions:  # else nobody needs the row
+                call.grant.require(model, tags=(unit.models.get(model).tags,))
             require_known_parents(unit, model.project, fields.get("metadata"))
-            revision = unit.advance(str(model))
+            revision, account = advance_charging(unit, model, Usage(versions=1))
             version = Version(
                 **{
                     **fields,
@@ -54,7 +59,7 @@ class CreateVersion:
                     "creator": call.principal.name,
                     "create_time": unit.now,
                     "update_time": unit.now,
-                    "expire_time": unit.now + self.draft_retention,
+                    "expire_time": unit.now + (account.retention.draft or self.draft_retention),
                     "revision": revision,
                 },
             )
@@ -153,12 +158,15 @@ class UpdateVersion:
         """
 
         def work(unit: Unit) -> Version:
-            locked_model(unit, name.parent)
+            model = locked_model(unit, name.parent)
             before = require_live_version(unit.versions.get(name))
+            call.grant.require(name, tags=(model.tags, before.tags))
             require_etag(before, etag)
             _require_mutable(before, changes)
             metadata = replace(before.metadata, **changes.get("metadata", {}))
             require_known_parents(unit, name.project, metadata, name)
+            is_draft = before.state is VersionState.DRAFT
+            rest = draft_retention(unit, name.project, self.draft_retention) if is_draft else None
             others = {key: value for key, value in changes.items() if key != "metadata"}
             revision = unit.advance(str(name))
             after = replace(
@@ -166,7 +174,7 @@ class UpdateVersion:
                 **others,
                 metadata=metadata,
                 update_time=unit.now,
-                expire_time=unit.now + self.draft_retention if before.state is VersionState.DRAFT else None,
+                expire_time=None if rest is None else unit.now + rest,
                 revision=revision,
             )
             unit.versions.update(after)

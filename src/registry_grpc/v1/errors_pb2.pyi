@@ -144,6 +144,28 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """UNIMPLEMENTED: not enabled on this server. Metadata: feature."""
     ERROR_REASON_STREAM_IDLE: _ErrorReason.ValueType  # 60
     """DEADLINE_EXCEEDED: the stream sent nothing, or too little, for too long. Metadata: persistedSize."""
+    ERROR_REASON_PRINCIPAL_DISABLED: _ErrorReason.ValueType  # 61
+    """UNAUTHENTICATED: the service account behind the credential is disabled or deleted. Metadata: principal."""
+    ERROR_REASON_ISSUER_UNAVAILABLE: _ErrorReason.ValueType  # 62
+    """UNAVAILABLE: the issuer of the token cannot be asked for its keys. Metadata: issuer. Carries RetryInfo."""
+    ERROR_REASON_ROLE_NOT_FOUND: _ErrorReason.ValueType  # 63
+    """NOT_FOUND: no such role. Metadata: resource."""
+    ERROR_REASON_ROLE_BINDING_NOT_FOUND: _ErrorReason.ValueType  # 64
+    """NOT_FOUND: no such role binding. Metadata: resource."""
+    ERROR_REASON_SERVICE_ACCOUNT_NOT_FOUND: _ErrorReason.ValueType  # 65
+    """NOT_FOUND: no such service account. Metadata: resource."""
+    ERROR_REASON_TOKEN_NOT_FOUND: _ErrorReason.ValueType  # 66
+    """NOT_FOUND: no such token. Metadata: resource."""
+    ERROR_REASON_ROLE_IN_USE: _ErrorReason.ValueType  # 67
+    """FAILED_PRECONDITION: the role is bound; PreconditionFailure names the bindings. Metadata: resource."""
+    ERROR_REASON_LAST_ADMIN: _ErrorReason.ValueType  # 68
+    """FAILED_PRECONDITION: nobody could administer the registry after this change."""
+    ERROR_REASON_PROJECT_DELETED: _ErrorReason.ValueType  # 69
+    """FAILED_PRECONDITION: the project is deleted; undelete it first. Metadata: resource."""
+    ERROR_REASON_NOT_DELETED: _ErrorReason.ValueType  # 70
+    """FAILED_PRECONDITION: only what was deleted can be purged. Metadata: resource."""
+    ERROR_REASON_PROJECT_PROTECTED: _ErrorReason.ValueType  # 71
+    """FAILED_PRECONDITION: the project `default` cannot be deleted; what names no project is in it. Metadata: resource."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed. `ErrorInfo.domain` is always `registry-grpc`, `ErrorInfo.reason` is the value's name without the
@@ -272,4 +294,26 @@ ERROR_REASON_FEATURE_DISABLED: ErrorReason.ValueType  # 59
 """UNIMPLEMENTED: not enabled on this server. Metadata: feature."""
 ERROR_REASON_STREAM_IDLE: ErrorReason.ValueType  # 60
 """DEADLINE_EXCEEDED: the stream sent nothing, or too little, for too long. Metadata: persistedSize."""
+ERROR_REASON_PRINCIPAL_DISABLED: ErrorReason.ValueType  # 61
+"""UNAUTHENTICATED: the service account behind the credential is disabled or deleted. Metadata: principal."""
+ERROR_REASON_ISSUER_UNAVAILABLE: ErrorReason.ValueType  # 62
+"""UNAVAILABLE: the issuer of the token cannot be asked for its keys. Metadata: issuer. Carries RetryInfo."""
+ERROR_REASON_ROLE_NOT_FOUND: ErrorReason.ValueType  # 63
+"""NOT_FOUND: no such role. Metadata: resource."""
+ERROR_REASON_ROLE_BINDING_NOT_FOUND: ErrorReason.ValueType  # 64
+"""NOT_FOUND: no such role binding. Metadata: resource."""
+ERROR_REASON_SERVICE_ACCOUNT_NOT_FOUND: ErrorReason.ValueType  # 65
+"""NOT_FOUND: no such service account. Metadata: resource."""
+ERROR_REASON_TOKEN_NOT_FOUND: ErrorReason.ValueType  # 66
+"""NOT_FOUND: no such token. Metadata: resource."""
+ERROR_REASON_ROLE_IN_USE: ErrorReason.ValueType  # 67
+"""FAILED_PRECONDITION: the role is bound; PreconditionFailure names the bindings. Metadata: resource."""
+ERROR_REASON_LAST_ADMIN: ErrorReason.ValueType  # 68
+"""FAILED_PRECONDITION: nobody could administer the registry after this change."""
+ERROR_REASON_PROJECT_DELETED: ErrorReason.ValueType  # 69
+"""FAILED_PRECONDITION: the project is deleted; undelete it first. Metadata: resource."""
+ERROR_REASON_NOT_DELETED: ErrorReason.ValueType  # 70
+"""FAILED_PRECONDITION: only what was deleted can be purged. Metadata: resource."""
+ERROR_REASON_PROJECT_PROTECTED: ErrorReason.ValueType  # 71
+"""FAILED_PRECONDITION: the project `default` cannot be deleted; what names no project is in it. Metadata: resource."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

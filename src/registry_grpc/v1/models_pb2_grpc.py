@@ -66,6 +66,21 @@ class ModelServiceStub(object):
                 request_serializer=registry__grpc_dot_v1_dot_models__pb2.UndeleteModelRequest.SerializeToString,
                 response_deserializer=registry__grpc_dot_v1_dot_models__pb2.Model.FromString,
                 _registered_method=True)
+        self.PurgeModel = channel.unary_unary(
+                '/registry_grpc.v1.ModelService/PurgeModel',
+                request_serializer=registry__grpc_dot_v1_dot_models__pb2.PurgeModelRequest.SerializeToString,
+                response_deserializer=registry__grpc_dot_v1_dot_models__pb2.PurgeModelResponse.FromString,
+                _registered_method=True)
+        self.PurgeVersion = channel.unary_unary(
+                '/registry_grpc.v1.ModelService/PurgeVersion',
+                request_serializer=registry__grpc_dot_v1_dot_versions__pb2.PurgeVersionRequest.SerializeToString,
+                response_deserializer=registry__grpc_dot_v1_dot_versions__pb2.PurgeVersionResponse.FromString,
+                _registered_method=True)
+        self.CopyVersion = channel.unary_unary(
+                '/registry_grpc.v1.ModelService/CopyVersion',
+                request_serializer=registry__grpc_dot_v1_dot_versions__pb2.CopyVersionRequest.SerializeToString,
+                response_deserializer=registry__grpc_dot_v1_dot_versions__pb2.ModelVersion.FromString,
+                _registered_method=True)
         self.CreateVersion = channel.unary_unary(
                 '/registry_grpc.v1.ModelService/CreateVersion',
                 request_serializer=registry__grpc_dot_v1_dot_versions__pb2.CreateVersionRequest.SerializeToString,
@@ -159,6 +174,28 @@ class ModelServiceServicer(object):
 
     def UndeleteModel(self, request, context):
         """Brings a deleted model back as it was.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PurgeModel(self, request, context):
+        """Removes a deleted model and its versions for good, before its purge_time. NOT_DELETED for one that is not.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PurgeVersion(self, request, context):
+        """Removes a deleted version for good, before its purge_time. Its number stays taken. NOT_DELETED for one that is not.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CopyVersion(self, request, context):
+        """Copies a READY version into another model, of this or another project: same files, digests and frozen metadata, no
+        byte stored twice. The copy is READY and in the initial stage; tags, aliases and annotations stay behind.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -267,6 +304,21 @@ def add_ModelServiceServicer_to_server(servicer, server):
                     servicer.UndeleteModel,
                     request_deserializer=registry__grpc_dot_v1_dot_models__pb2.UndeleteModelRequest.FromString,
                     response_serializer=registry__grpc_dot_v1_dot_models__pb2.Model.SerializeToString,
+            ),
+            'PurgeModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.PurgeModel,
+                    request_deserializer=registry__grpc_dot_v1_dot_models__pb2.PurgeModelRequest.FromString,
+                    response_serializer=registry__grpc_dot_v1_dot_models__pb2.PurgeModelResponse.SerializeToString,
+            ),
+            'PurgeVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.PurgeVersion,
+                    request_deserializer=registry__grpc_dot_v1_dot_versions__pb2.PurgeVersionRequest.FromString,
+                    response_serializer=registry__grpc_dot_v1_dot_versions__pb2.PurgeVersionResponse.SerializeToString,
+            ),
+            'CopyVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.CopyVersion,
+                    request_deserializer=registry__grpc_dot_v1_dot_versions__pb2.CopyVersionRequest.FromString,
+                    response_serializer=registry__grpc_dot_v1_dot_versions__pb2.ModelVersion.SerializeToString,
             ),
             'CreateVersion': grpc.unary_unary_rpc_method_handler(
                     servicer.CreateVersion,
@@ -482,6 +534,87 @@ class ModelService(object):
             '/registry_grpc.v1.ModelService/UndeleteModel',
             registry__grpc_dot_v1_dot_models__pb2.UndeleteModelRequest.SerializeToString,
             registry__grpc_dot_v1_dot_models__pb2.Model.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PurgeModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/registry_grpc.v1.ModelService/PurgeModel',
+            registry__grpc_dot_v1_dot_models__pb2.PurgeModelRequest.SerializeToString,
+            registry__grpc_dot_v1_dot_models__pb2.PurgeModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PurgeVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/registry_grpc.v1.ModelService/PurgeVersion',
+            registry__grpc_dot_v1_dot_versions__pb2.PurgeVersionRequest.SerializeToString,
+            registry__grpc_dot_v1_dot_versions__pb2.PurgeVersionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CopyVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/registry_grpc.v1.ModelService/CopyVersion',
+            registry__grpc_dot_v1_dot_versions__pb2.CopyVersionRequest.SerializeToString,
+            registry__grpc_dot_v1_dot_versions__pb2.ModelVersion.FromString,
             options,
             channel_credentials,
             insecure,

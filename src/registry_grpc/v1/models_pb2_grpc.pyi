@@ -46,6 +46,14 @@ class ModelServiceStub:
     """Deletes a model softly, with its versions; refused while one of them is in a protected stage or aliased."""
     UndeleteModel: _grpc.UnaryUnaryMultiCallable[_models_pb2.UndeleteModelRequest, _models_pb2.Model]
     """Brings a deleted model back as it was."""
+    PurgeModel: _grpc.UnaryUnaryMultiCallable[_models_pb2.PurgeModelRequest, _models_pb2.PurgeModelResponse]
+    """Removes a deleted model and its versions for good, before its purge_time. NOT_DELETED for one that is not."""
+    PurgeVersion: _grpc.UnaryUnaryMultiCallable[_versions_pb2.PurgeVersionRequest, _versions_pb2.PurgeVersionResponse]
+    """Removes a deleted version for good, before its purge_time. Its number stays taken. NOT_DELETED for one that is not."""
+    CopyVersion: _grpc.UnaryUnaryMultiCallable[_versions_pb2.CopyVersionRequest, _versions_pb2.ModelVersion]
+    """Copies a READY version into another model, of this or another project: same files, digests and frozen metadata, no
+    byte stored twice. The copy is READY and in the initial stage; tags, aliases and annotations stay behind.
+    """
     CreateVersion: _grpc.UnaryUnaryMultiCallable[_versions_pb2.CreateVersionRequest, _versions_pb2.ModelVersion]
     """Creates a DRAFT version with the next number."""
     GetVersion: _grpc.UnaryUnaryMultiCallable[_versions_pb2.GetVersionRequest, _versions_pb2.ModelVersion]
@@ -86,6 +94,14 @@ class ModelServiceAsyncStub(ModelServiceStub):
     """Deletes a model softly, with its versions; refused while one of them is in a protected stage or aliased."""
     UndeleteModel: _aio.UnaryUnaryMultiCallable[_models_pb2.UndeleteModelRequest, _models_pb2.Model]  # type: ignore[assignment]
     """Brings a deleted model back as it was."""
+    PurgeModel: _aio.UnaryUnaryMultiCallable[_models_pb2.PurgeModelRequest, _models_pb2.PurgeModelResponse]  # type: ignore[assignment]
+    """Removes a deleted model and its versions for good, before its purge_time. NOT_DELETED for one that is not."""
+    PurgeVersion: _aio.UnaryUnaryMultiCallable[_versions_pb2.PurgeVersionRequest, _versions_pb2.PurgeVersionResponse]  # type: ignore[assignment]
+    """Removes a deleted version for good, before its purge_time. Its number stays taken. NOT_DELETED for one that is not."""
+    CopyVersion: _aio.UnaryUnaryMultiCallable[_versions_pb2.CopyVersionRequest, _versions_pb2.ModelVersion]  # type: ignore[assignment]
+    """Copies a READY version into another model, of this or another project: same files, digests and frozen metadata, no
+    byte stored twice. The copy is READY and in the initial stage; tags, aliases and annotations stay behind.
+    """
     CreateVersion: _aio.UnaryUnaryMultiCallable[_versions_pb2.CreateVersionRequest, _versions_pb2.ModelVersion]  # type: ignore[assignment]
     """Creates a DRAFT version with the next number."""
     GetVersion: _aio.UnaryUnaryMultiCallable[_versions_pb2.GetVersionRequest, _versions_pb2.ModelVersion]  # type: ignore[assignment]
@@ -159,6 +175,32 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_models_pb2.Model, _abc.Awaitable[_models_pb2.Model]]:
         """Brings a deleted model back as it was."""
+
+    @_abc_1.abstractmethod
+    def PurgeModel(
+        self,
+        request: _models_pb2.PurgeModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_models_pb2.PurgeModelResponse, _abc.Awaitable[_models_pb2.PurgeModelResponse]]:
+        """Removes a deleted model and its versions for good, before its purge_time. NOT_DELETED for one that is not."""
+
+    @_abc_1.abstractmethod
+    def PurgeVersion(
+        self,
+        request: _versions_pb2.PurgeVersionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_versions_pb2.PurgeVersionResponse, _abc.Awaitable[_versions_pb2.PurgeVersionResponse]]:
+        """Removes a deleted version for good, before its purge_time. Its number stays taken. NOT_DELETED for one that is not."""
+
+    @_abc_1.abstractmethod
+    def CopyVersion(
+        self,
+        request: _versions_pb2.CopyVersionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_versions_pb2.ModelVersion, _abc.Awaitable[_versions_pb2.ModelVersion]]:
+        """Copies a READY version into another model, of this or another project: same files, digests and frozen metadata, no
+        byte stored twice. The copy is READY and in the initial stage; tags, aliases and annotations stay behind.
+        """
 
     @_abc_1.abstractmethod
     def CreateVersion(

@@ -26,11 +26,12 @@ from google.api import annotations_pb2 as google_dot_api_dot_annotations__pb2
 from google.api import client_pb2 as google_dot_api_dot_client__pb2
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fregistry_grpc/v1/projects.proto\x12\x10registry_grpc.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xde\x04\n\x07Project\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x11\n\x03uid\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x19\n\x0b\x64\x65scription\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12\x37\n\x06stages\x18\x05 \x03(\x0b\x32!.registry_grpc.v1.StageDefinitionB\x04\xe2\x41\x01\x01\x12\x37\n\x04tags\x18\x06 \x03(\x0b\x32#.registry_grpc.v1.Project.TagsEntryB\x04\xe2\x41\x01\x01\x12\x45\n\x0b\x61nnotations\x18\x07 \x03(\x0b\x32*.registry_grpc.v1.Project.AnnotationsEntryB\x04\xe2\x41\x01\x01\x12\x35\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\n \x01(\tB\x04\xe2\x41\x01\x01\x12\x16\n\x08revision\x18\x0b \x01(\x03\x42\x04\xe2\x41\x01\x03\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x32\n\x10\x41nnotationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01:A\xea\x41>\n\x15registry-grpc/Project\x12\x12projects/{project}*\x08projects2\x07project\"\xc0\x01\n\x0fStageDefinition\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1a\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x17\n\texclusive\x18\x03 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x17\n\tprotected\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x15\n\x07initial\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x1a\n\x0c\x61\x63\x63\x65pts_from\x18\x06 \x03(\tB\x04\xe2\x41\x01\x01\x12\x1a\n\x0c\x64isplaced_to\x18\x07 \x01(\tB\x04\xe2\x41\x01\x01\"\x99\x01\n\x14\x43reateProjectRequest\x12\x18\n\nproject_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x30\n\x07project\x18\x02 \x01(\x0b\x32\x19.registry_grpc.v1.ProjectB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1b\n\rvalidate_only\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x01\"A\n\x11GetProjectRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xfa\x41\x17\n\x15registry-grpc/Project\"v\n\x13ListProjectsRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x14\n\x06\x66ilter\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x16\n\x08order_by\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\"\\\n\x14ListProjectsResponse\x12+\n\x08projects\x18\x01 \x03(\x0b\x32\x19.registry_grpc.v1.Project\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb6\x01\n\x14UpdateProjectRequest\x12\x30\n\x07project\x18\x01 \x01(\x0b\x32\x19.registry_grpc.v1.ProjectB\x04\xe2\x41\x01\x02\x12\x35\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1b\n\rvalidate_only\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x01\x32\x9d\x04\n\x0eProjectService\x12\x86\x01\n\rCreateProject\x12&.registry_grpc.v1.CreateProjectRequest\x1a\x19.registry_grpc.v1.Project\"2\xda\x41\x12project,project_id\x82\xd3\xe4\x93\x02\x17\"\x0c/v1/projects:\x07project\x12r\n\nGetProject\x12#.registry_grpc.v1.GetProjectRequest\x1a\x19.registry_grpc.v1.Project\"$\xda\x41\x04name\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/{name=projects/*}\x12s\n\x0cListProjects\x12%.registry_grpc.v1.ListProjectsRequest\x1a&.registry_grpc.v1.ListProjectsResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/projects\x12\x98\x01\n\rUpdateProject\x12&.registry_grpc.v1.UpdateProjectRequest\x1a\x19.registry_grpc.v1.Project\"D\xda\x41\x13project,update_mask\x82\xd3\xe4\x93\x02(2\x1d/v1/{project.name=projects/*}:\x07projectBn\n\x13\x64\x65v.registrygrpc.v1P\x01ZUgithub.com/registry-grpc/registry-grpc/clients/go/gen/registry_grpc/v1;registrygrpcv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fregistry_grpc/v1/projects.proto\x12\x10registry_grpc.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb1\x06\n\x07Project\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x11\n\x03uid\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x64isplay_name\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x19\n\x0b\x64\x65scription\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12\x37\n\x06stages\x18\x05 \x03(\x0b\x32!.registry_grpc.v1.StageDefinitionB\x04\xe2\x41\x01\x01\x12\x37\n\x04tags\x18\x06 \x03(\x0b\x32#.registry_grpc.v1.Project.TagsEntryB\x04\xe2\x41\x01\x01\x12\x45\n\x0b\x61nnotations\x18\x07 \x03(\x0b\x32*.registry_grpc.v1.Project.AnnotationsEntryB\x04\xe2\x41\x01\x01\x12\x35\n\x0b\x63reate_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x35\n\x0bupdate_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\n \x01(\tB\x04\xe2\x41\x01\x01\x12\x16\n\x08revision\x18\x0b \x01(\x03\x42\x04\xe2\x41\x01\x03\x12.\n\x06quotas\x18\x0c \x01(\x0b\x32\x18.registry_grpc.v1.QuotasB\x04\xe2\x41\x01\x01\x12\x34\n\tretention\x18\r \x01(\x0b\x32\x1b.registry_grpc.v1.RetentionB\x04\xe2\x41\x01\x01\x12\x35\n\x0b\x64\x65lete_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x34\n\npurge_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x1a+\n\tTagsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x32\n\x10\x41nnotationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01:A\xea\x41>\n\x15registry-grpc/Project\x12\x12projects/{project}*\x08projects2\x07project\"\xc2\x01\n\x06Quotas\x12\x1e\n\x10max_stored_bytes\x18\x01 \x01(\x03\x42\x04\xe2\x41\x01\x01\x12\x18\n\nmax_models\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x01\x12\x1a\n\x0cmax_versions\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x01\x12\x1e\n\x10max_open_uploads\x18\x04 \x01(\x03\x42\x04\xe2\x41\x01\x01\x12\"\n\x14max_calls_per_second\x18\x05 \x01(\x03\x42\x04\xe2\x41\x01\x01\x12\x1e\n\x10max_open_streams\x18\x06 \x01(\x03\x42\x04\xe2\x41\x01\x01\"u\n\tRetention\x12\x38\n\x0fundelete_window\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x01\x12.\n\x05\x64raft\x18\x02 \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x01\"\xd6\x01\n\x0cProjectUsage\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x0cstored_bytes\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1c\n\x0ereserved_bytes\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x14\n\x06models\x18\x04 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x16\n\x08versions\x18\x05 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1a\n\x0copen_uploads\x18\x06 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12.\n\x06quotas\x18\x07 \x01(\x0b\x32\x18.registry_grpc.v1.QuotasB\x04\xe2\x41\x01\x03\"\xc0\x01\n\x0fStageDefinition\x12\x10\n\x02id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x1a\n\x0c\x64isplay_name\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x17\n\texclusive\x18\x03 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x17\n\tprotected\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x15\n\x07initial\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x1a\n\x0c\x61\x63\x63\x65pts_from\x18\x06 \x03(\tB\x04\xe2\x41\x01\x01\x12\x1a\n\x0c\x64isplaced_to\x18\x07 \x01(\tB\x04\xe2\x41\x01\x01\"\x99\x01\n\x14\x43reateProjectRequest\x12\x18\n\nproject_id\x18\x01 \x01(\tB\x04\xe2\x41\x01\x02\x12\x30\n\x07project\x18\x02 \x01(\x0b\x32\x19.registry_grpc.v1.ProjectB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1b\n\rvalidate_only\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x01\"A\n\x11GetProjectRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xfa\x41\x17\n\x15registry-grpc/Project\"\x92\x01\n\x13ListProjectsRequest\x12\x17\n\tpage_size\x18\x01 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x14\n\x06\x66ilter\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x16\n\x08order_by\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1a\n\x0cshow_deleted\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\\\n\x14ListProjectsResponse\x12+\n\x08projects\x18\x01 \x03(\x0b\x32\x19.registry_grpc.v1.Project\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xb6\x01\n\x14UpdateProjectRequest\x12\x30\n\x07project\x18\x01 \x01(\x0b\x32\x19.registry_grpc.v1.ProjectB\x04\xe2\x41\x01\x02\x12\x35\n\x0bupdate_mask\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1b\n\rvalidate_only\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\xa4\x01\n\x14\x44\x65leteProjectRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xfa\x41\x17\n\x15registry-grpc/Project\x12\x12\n\x04\x65tag\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1b\n\rvalidate_only\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x13\n\x05\x66orce\x18\x05 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\x91\x01\n\x16UndeleteProjectRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xfa\x41\x17\n\x15registry-grpc/Project\x12\x12\n\x04\x65tag\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1b\n\rvalidate_only\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\x8e\x01\n\x13PurgeProjectRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xfa\x41\x17\n\x15registry-grpc/Project\x12\x12\n\x04\x65tag\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1b\n\rvalidate_only\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\x16\n\x14PurgeProjectResponse\"F\n\x16GetProjectUsageRequest\x12,\n\x04name\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xfa\x41\x17\n\x15registry-grpc/Project2\xbb\x08\n\x0eProjectService\x12\x86\x01\n\rCreateProject\x12&.registry_grpc.v1.CreateProjectRequest\x1a\x19.registry_grpc.v1.Project\"2\xda\x41\x12project,project_id\x82\xd3\xe4\x93\x02\x17\"\x0c/v1/projects:\x07project\x12r\n\nGetProject\x12#.registry_grpc.v1.GetProjectRequest\x1a\x19.registry_grpc.v1.Project\"$\xda\x41\x04name\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/{name=projects/*}\x12s\n\x0cListProjects\x12%.registry_grpc.v1.ListProjectsRequest\x1a&.registry_grpc.v1.ListProjectsResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\x0c/v1/projects\x12\x98\x01\n\rUpdateProject\x12&.registry_grpc.v1.UpdateProjectRequest\x1a\x19.registry_grpc.v1.Project\"D\xda\x41\x13project,update_mask\x82\xd3\xe4\x93\x02(2\x1d/v1/{project.name=projects/*}:\x07project\x12x\n\rDeleteProject\x12&.registry_grpc.v1.DeleteProjectRequest\x1a\x19.registry_grpc.v1.Project\"$\xda\x41\x04name\x82\xd3\xe4\x93\x02\x17*\x15/v1/{name=projects/*}\x12\x88\x01\n\x0fUndeleteProject\x12(.registry_grpc.v1.UndeleteProjectRequest\x1a\x19.registry_grpc.v1.Project\"0\xda\x41\x04name\x82\xd3\xe4\x93\x02#\"\x1e/v1/{name=projects/*}:undelete:\x01*\x12\x8c\x01\n\x0cPurgeProject\x12%.registry_grpc.v1.PurgeProjectRequest\x1a&.registry_grpc.v1.PurgeProjectResponse\"-\xda\x41\x04name\x82\xd3\xe4\x93\x02 \"\x1b/v1/{name=projects/*}:purge:\x01*\x12\x87\x01\n\x0fGetProjectUsage\x12(.registry_grpc.v1.GetProjectUsageRequest\x1a\x1e.registry_grpc.v1.ProjectUsage\"*\xda\x41\x04name\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/{name=projects/*}:usageBn\n\x13\x64\x65v.registrygrpc.v1P\x01ZUgithub.com/registry-grpc/registry-grpc/clients/go/gen/registry_grpc/v1;registrygrpcv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -64,8 +65,46 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PROJECT'].fields_by_name['etag']._serialized_options = b'\342A\001\001'
   _globals['_PROJECT'].fields_by_name['revision']._loaded_options = None
   _globals['_PROJECT'].fields_by_name['revision']._serialized_options = b'\342A\001\003'
+  _globals['_PROJECT'].fields_by_name['quotas']._loaded_options = None
+  _globals['_PROJECT'].fields_by_name['quotas']._serialized_options = b'\342A\001\001'
+  _globals['_PROJECT'].fields_by_name['retention']._loaded_options = None
+  _globals['_PROJECT'].fields_by_name['retention']._serialized_options = b'\342A\001\001'
+  _globals['_PROJECT'].fields_by_name['delete_time']._loaded_options = None
+  _globals['_PROJECT'].fields_by_name['delete_time']._serialized_options = b'\342A\001\003'
+  _globals['_PROJECT'].fields_by_name['purge_time']._loaded_options = None
+  _globals['_PROJECT'].fields_by_name['purge_time']._serialized_options = b'\342A\001\003'
   _globals['_PROJECT']._loaded_options = None
   _globals['_PROJECT']._serialized_options = b'\352A>\n\025registry-grpc/Project\022\022projects/{project}*\010projects2\007project'
+  _globals['_QUOTAS'].fields_by_name['max_stored_bytes']._loaded_options = None
+  _globals['_QUOTAS'].fields_by_name['max_stored_bytes']._serialized_options = b'\342A\001\001'
+  _globals['_QUOTAS'].fields_by_name['max_models']._loaded_options = None
+  _globals['_QUOTAS'].fields_by_name['max_models']._serialized_options = b'\342A\001\001'
+  _globals['_QUOTAS'].fields_by_name['max_versions']._loaded_options = None
+  _globals['_QUOTAS'].fields_by_name['max_versions']._serialized_options = b'\342A\001\001'
+  _globals['_QUOTAS'].fields_by_name['max_open_uploads']._loaded_options = None
+  _globals['_QUOTAS'].fields_by_name['max_open_uploads']._serialized_options = b'\342A\001\001'
+  _globals['_QUOTAS'].fields_by_name['max_calls_per_second']._loaded_options = None
+  _globals['_QUOTAS'].fields_by_name['max_calls_per_second']._serialized_options = b'\342A\001\001'
+  _globals['_QUOTAS'].fields_by_name['max_open_streams']._loaded_options = None
+  _globals['_QUOTAS'].fields_by_name['max_open_streams']._serialized_options = b'\342A\001\001'
+  _globals['_RETENTION'].fields_by_name['undelete_window']._loaded_options = None
+  _globals['_RETENTION'].fields_by_name['undelete_window']._serialized_options = b'\342A\001\001'
+  _globals['_RETENTION'].fields_by_name['draft']._loaded_options = None
+  _globals['_RETENTION'].fields_by_name['draft']._serialized_options = b'\342A\001\001'
+  _globals['_PROJECTUSAGE'].fields_by_name['name']._loaded_options = None
+  _globals['_PROJECTUSAGE'].fields_by_name['name']._serialized_options = b'\342A\001\003'
+  _globals['_PROJECTUSAGE'].fields_by_name['stored_bytes']._loaded_options = None
+  _globals['_PROJECTUSAGE'].fields_by_name['stored_bytes']._serialized_options = b'\342A\001\003'
+  _globals['_PROJECTUSAGE'].fields_by_name['reserved_bytes']._loaded_options = None
+  _globals['_PROJECTUSAGE'].fields_by_name['reserved_bytes']._serialized_options = b'\342A\001\003'
+  _globals['_PROJECTUSAGE'].fields_by_name['models']._loaded_options = None
+  _globals['_PROJECTUSAGE'].fields_by_name['models']._serialized_options = b'\342A\001\003'
+  _globals['_PROJECTUSAGE'].fields_by_name['versions']._loaded_options = None
+  _globals['_PROJECTUSAGE'].fields_by_name['versions']._serialized_options = b'\342A\001\003'
+  _globals['_PROJECTUSAGE'].fields_by_name['open_uploads']._loaded_options = None
+  _globals['_PROJECTUSAGE'].fields_by_name['open_uploads']._serialized_options = b'\342A\001\003'
+  _globals['_PROJECTUSAGE'].fields_by_name['quotas']._loaded_options = None
+  _globals['_PROJECTUSAGE'].fields_by_name['quotas']._serialized_options = b'\342A\001\003'
   _globals['_STAGEDEFINITION'].fields_by_name['id']._loaded_options = None
   _globals['_STAGEDEFINITION'].fields_by_name['id']._serialized_options = b'\342A\001\002'
   _globals['_STAGEDEFINITION'].fields_by_name['display_name']._loaded_options = None
@@ -98,6 +137,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTPROJECTSREQUEST'].fields_by_name['filter']._serialized_options = b'\342A\001\001'
   _globals['_LISTPROJECTSREQUEST'].fields_by_name['order_by']._loaded_options = None
   _globals['_LISTPROJECTSREQUEST'].fields_by_name['order_by']._serialized_options = b'\342A\001\001'
+  _globals['_LISTPROJECTSREQUEST'].fields_by_name['show_deleted']._loaded_options = None
+  _globals['_LISTPROJECTSREQUEST'].fields_by_name['show_deleted']._serialized_options = b'\342A\001\001'
   _globals['_UPDATEPROJECTREQUEST'].fields_by_name['project']._loaded_options = None
   _globals['_UPDATEPROJECTREQUEST'].fields_by_name['project']._serialized_options = b'\342A\001\002'
   _globals['_UPDATEPROJECTREQUEST'].fields_by_name['update_mask']._loaded_options = None
@@ -106,6 +147,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_UPDATEPROJECTREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
   _globals['_UPDATEPROJECTREQUEST'].fields_by_name['validate_only']._loaded_options = None
   _globals['_UPDATEPROJECTREQUEST'].fields_by_name['validate_only']._serialized_options = b'\342A\001\001'
+  _globals['_DELETEPROJECTREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_DELETEPROJECTREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\027\n\025registry-grpc/Project'
+  _globals['_DELETEPROJECTREQUEST'].fields_by_name['etag']._loaded_options = None
+  _globals['_DELETEPROJECTREQUEST'].fields_by_name['etag']._serialized_options = b'\342A\001\001'
+  _globals['_DELETEPROJECTREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_DELETEPROJECTREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
+  _globals['_DELETEPROJECTREQUEST'].fields_by_name['validate_only']._loaded_options = None
+  _globals['_DELETEPROJECTREQUEST'].fields_by_name['validate_only']._serialized_options = b'\342A\001\001'
+  _globals['_DELETEPROJECTREQUEST'].fields_by_name['force']._loaded_options = None
+  _globals['_DELETEPROJECTREQUEST'].fields_by_name['force']._serialized_options = b'\342A\001\001'
+  _globals['_UNDELETEPROJECTREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_UNDELETEPROJECTREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\027\n\025registry-grpc/Project'
+  _globals['_UNDELETEPROJECTREQUEST'].fields_by_name['etag']._loaded_options = None
+  _globals['_UNDELETEPROJECTREQUEST'].fields_by_name['etag']._serialized_options = b'\342A\001\001'
+  _globals['_UNDELETEPROJECTREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_UNDELETEPROJECTREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
+  _globals['_UNDELETEPROJECTREQUEST'].fields_by_name['validate_only']._loaded_options = None
+  _globals['_UNDELETEPROJECTREQUEST'].fields_by_name['validate_only']._serialized_options = b'\342A\001\001'
+  _globals['_PURGEPROJECTREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_PURGEPROJECTREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\027\n\025registry-grpc/Project'
+  _globals['_PURGEPROJECTREQUEST'].fields_by_name['etag']._loaded_options = None
+  _globals['_PURGEPROJECTREQUEST'].fields_by_name['etag']._serialized_options = b'\342A\001\001'
+  _globals['_PURGEPROJECTREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_PURGEPROJECTREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
+  _globals['_PURGEPROJECTREQUEST'].fields_by_name['validate_only']._loaded_options = None
+  _globals['_PURGEPROJECTREQUEST'].fields_by_name['validate_only']._serialized_options = b'\342A\001\001'
+  _globals['_GETPROJECTUSAGEREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_GETPROJECTUSAGEREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\027\n\025registry-grpc/Project'
   _globals['_PROJECTSERVICE'].methods_by_name['CreateProject']._loaded_options = None
   _globals['_PROJECTSERVICE'].methods_by_name['CreateProject']._serialized_options = b'\332A\022project,project_id\202\323\344\223\002\027\"\014/v1/projects:\007project'
   _globals['_PROJECTSERVICE'].methods_by_name['GetProject']._loaded_options = None
@@ -114,24 +183,48 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PROJECTSERVICE'].methods_by_name['ListProjects']._serialized_options = b'\202\323\344\223\002\016\022\014/v1/projects'
   _globals['_PROJECTSERVICE'].methods_by_name['UpdateProject']._loaded_options = None
   _globals['_PROJECTSERVICE'].methods_by_name['UpdateProject']._serialized_options = b'\332A\023project,update_mask\202\323\344\223\002(2\035/v1/{project.name=projects/*}:\007project'
-  _globals['_PROJECT']._serialized_start=236
-  _globals['_PROJECT']._serialized_end=842
-  _globals['_PROJECT_TAGSENTRY']._serialized_start=680
-  _globals['_PROJECT_TAGSENTRY']._serialized_end=723
-  _globals['_PROJECT_ANNOTATIONSENTRY']._serialized_start=725
-  _globals['_PROJECT_ANNOTATIONSENTRY']._serialized_end=775
-  _globals['_STAGEDEFINITION']._serialized_start=845
-  _globals['_STAGEDEFINITION']._serialized_end=1037
-  _globals['_CREATEPROJECTREQUEST']._serialized_start=1040
-  _globals['_CREATEPROJECTREQUEST']._serialized_end=1193
-  _globals['_GETPROJECTREQUEST']._serialized_start=1195
-  _globals['_GETPROJECTREQUEST']._serialized_end=1260
-  _globals['_LISTPROJECTSREQUEST']._serialized_start=1262
-  _globals['_LISTPROJECTSREQUEST']._serialized_end=1380
-  _globals['_LISTPROJECTSRESPONSE']._serialized_start=1382
-  _globals['_LISTPROJECTSRESPONSE']._serialized_end=1474
-  _globals['_UPDATEPROJECTREQUEST']._serialized_start=1477
-  _globals['_UPDATEPROJECTREQUEST']._serialized_end=1659
-  _globals['_PROJECTSERVICE']._serialized_start=1662
-  _globals['_PROJECTSERVICE']._serialized_end=2203
+  _globals['_PROJECTSERVICE'].methods_by_name['DeleteProject']._loaded_options = None
+  _globals['_PROJECTSERVICE'].methods_by_name['DeleteProject']._serialized_options = b'\332A\004name\202\323\344\223\002\027*\025/v1/{name=projects/*}'
+  _globals['_PROJECTSERVICE'].methods_by_name['UndeleteProject']._loaded_options = None
+  _globals['_PROJECTSERVICE'].methods_by_name['UndeleteProject']._serialized_options = b'\332A\004name\202\323\344\223\002#\"\036/v1/{name=projects/*}:undelete:\001*'
+  _globals['_PROJECTSERVICE'].methods_by_name['PurgeProject']._loaded_options = None
+  _globals['_PROJECTSERVICE'].methods_by_name['PurgeProject']._serialized_options = b'\332A\004name\202\323\344\223\002 \"\033/v1/{name=projects/*}:purge:\001*'
+  _globals['_PROJECTSERVICE'].methods_by_name['GetProjectUsage']._loaded_options = None
+  _globals['_PROJECTSERVICE'].methods_by_name['GetProjectUsage']._serialized_options = b'\332A\004name\202\323\344\223\002\035\022\033/v1/{name=projects/*}:usage'
+  _globals['_PROJECT']._serialized_start=268
+  _globals['_PROJECT']._serialized_end=1085
+  _globals['_PROJECT_TAGSENTRY']._serialized_start=923
+  _globals['_PROJECT_TAGSENTRY']._serialized_end=966
+  _globals['_PROJECT_ANNOTATIONSENTRY']._serialized_start=968
+  _globals['_PROJECT_ANNOTATIONSENTRY']._serialized_end=1018
+  _globals['_QUOTAS']._serialized_start=1088
+  _globals['_QUOTAS']._serialized_end=1282
+  _globals['_RETENTION']._serialized_start=1284
+  _globals['_RETENTION']._serialized_end=1401
+  _globals['_PROJECTUSAGE']._serialized_start=1404
+  _globals['_PROJECTUSAGE']._serialized_end=1618
+  _globals['_STAGEDEFINITION']._serialized_start=1621
+  _globals['_STAGEDEFINITION']._serialized_end=1813
+  _globals['_CREATEPROJECTREQUEST']._serialized_start=1816
+  _globals['_CREATEPROJECTREQUEST']._serialized_end=1969
+  _globals['_GETPROJECTREQUEST']._serialized_start=1971
+  _globals['_GETPROJECTREQUEST']._serialized_end=2036
+  _globals['_LISTPROJECTSREQUEST']._serialized_start=2039
+  _globals['_LISTPROJECTSREQUEST']._serialized_end=2185
+  _globals['_LISTPROJECTSRESPONSE']._serialized_start=2187
+  _globals['_LISTPROJECTSRESPONSE']._serialized_end=2279
+  _globals['_UPDATEPROJECTREQUEST']._serialized_start=2282
+  _globals['_UPDATEPROJECTREQUEST']._serialized_end=2464
+  _globals['_DELETEPROJECTREQUEST']._serialized_start=2467
+  _globals['_DELETEPROJECTREQUEST']._serialized_end=2631
+  _globals['_UNDELETEPROJECTREQUEST']._serialized_start=2634
+  _globals['_UNDELETEPROJECTREQUEST']._serialized_end=2779
+  _globals['_PURGEPROJECTREQUEST']._serialized_start=2782
+  _globals['_PURGEPROJECTREQUEST']._serialized_end=2924
+  _globals['_PURGEPROJECTRESPONSE']._serialized_start=2926
+  _globals['_PURGEPROJECTRESPONSE']._serialized_end=2948
+  _globals['_GETPROJECTUSAGEREQUEST']._serialized_start=2950
+  _globals['_GETPROJECTUSAGEREQUEST']._serialized_end=3020
+  _globals['_PROJECTSERVICE']._serialized_start=3023
+  _globals['_PROJECTSERVICE']._serialized_end=4106
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ Projects: the tenants, and the stages their models move through."""
 
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -77,6 +78,10 @@ class Project(_message.Message):
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    QUOTAS_FIELD_NUMBER: _builtins.int
+    RETENTION_FIELD_NUMBER: _builtins.int
+    DELETE_TIME_FIELD_NUMBER: _builtins.int
+    PURGE_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`projects/{project}`."""
     uid: _builtins.str
@@ -109,6 +114,22 @@ class Project(_message.Message):
     def update_time(self) -> _timestamp_pb2.Timestamp:
         """When the project last changed."""
 
+    @_builtins.property
+    def quotas(self) -> Global___Quotas:
+        """Most a project may use. Only who may `projects.setQuotas` on the registry can set them."""
+
+    @_builtins.property
+    def retention(self) -> Global___Retention:
+        """How long things are kept."""
+
+    @_builtins.property
+    def delete_time(self) -> _timestamp_pb2.Timestamp:
+        """When the project was deleted; unset while it was not."""
+
+    @_builtins.property
+    def purge_time(self) -> _timestamp_pb2.Timestamp:
+        """When a deleted project goes for good."""
+
     def __init__(
         self,
         *,
@@ -123,14 +144,138 @@ class Project(_message.Message):
         update_time: _timestamp_pb2.Timestamp | None = ...,
         etag: _builtins.str = ...,
         revision: _builtins.int = ...,
+        quotas: Global___Quotas | None = ...,
+        retention: Global___Retention | None = ...,
+        delete_time: _timestamp_pb2.Timestamp | None = ...,
+        purge_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "delete_time", b"delete_time", "purge_time", b"purge_time", "quotas", b"quotas", "retention", b"retention", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotations", b"annotations", "create_time", b"create_time", "description", b"description", "display_name", b"display_name", "etag", b"etag", "name", b"name", "revision", b"revision", "stages", b"stages", "tags", b"tags", "uid", b"uid", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["annotations", b"annotations", "create_time", b"create_time", "delete_time", b"delete_time", "description", b"description", "display_name", b"display_name", "etag", b"etag", "name", b"name", "purge_time", b"purge_time", "quotas", b"quotas", "retention", b"retention", "revision", b"revision", "stages", b"stages", "tags", b"tags", "uid", b"uid", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Project: _TypeAlias = Project  # noqa: Y015
+
+@_typing.final
+class Quotas(_message.Message):
+    """Most a project may use. 0 means no limit of its own."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MAX_STORED_BYTES_FIELD_NUMBER: _builtins.int
+    MAX_MODELS_FIELD_NUMBER: _builtins.int
+    MAX_VERSIONS_FIELD_NUMBER: _builtins.int
+    MAX_OPEN_UPLOADS_FIELD_NUMBER: _builtins.int
+    MAX_CALLS_PER_SECOND_FIELD_NUMBER: _builtins.int
+    MAX_OPEN_STREAMS_FIELD_NUMBER: _builtins.int
+    max_stored_bytes: _builtins.int
+    """Bytes of files, each content counted once, with what open uploads have declared."""
+    max_models: _builtins.int
+    """Models, without deleted ones."""
+    max_versions: _builtins.int
+    """Versions of all models, without deleted ones."""
+    max_open_uploads: _builtins.int
+    """Uploads open at once."""
+    max_calls_per_second: _builtins.int
+    """Calls a second to each server process."""
+    max_open_streams: _builtins.int
+    """Streams open at once at each server process."""
+    def __init__(
+        self,
+        *,
+        max_stored_bytes: _builtins.int = ...,
+        max_models: _builtins.int = ...,
+        max_versions: _builtins.int = ...,
+        max_open_uploads: _builtins.int = ...,
+        max_calls_per_second: _builtins.int = ...,
+        max_open_streams: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_calls_per_second", b"max_calls_per_second", "max_models", b"max_models", "max_open_streams", b"max_open_streams", "max_open_uploads", b"max_open_uploads", "max_stored_bytes", b"max_stored_bytes", "max_versions", b"max_versions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Quotas: _TypeAlias = Quotas  # noqa: Y015
+
+@_typing.final
+class Retention(_message.Message):
+    """How long things of a project are kept. Unset means what the server is set to."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    UNDELETE_WINDOW_FIELD_NUMBER: _builtins.int
+    DRAFT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def undelete_window(self) -> _duration_pb2.Duration:
+        """From soft deletion to purge: 0 to 3650 days."""
+
+    @_builtins.property
+    def draft(self) -> _duration_pb2.Duration:
+        """How long a draft may rest: an hour to 365 days."""
+
+    def __init__(
+        self,
+        *,
+        undelete_window: _duration_pb2.Duration | None = ...,
+        draft: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["draft", b"draft", "undelete_window", b"undelete_window"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["draft", b"draft", "undelete_window", b"undelete_window"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Retention: _TypeAlias = Retention  # noqa: Y015
+
+@_typing.final
+class ProjectUsage(_message.Message):
+    """What a project uses, at one revision."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    STORED_BYTES_FIELD_NUMBER: _builtins.int
+    RESERVED_BYTES_FIELD_NUMBER: _builtins.int
+    MODELS_FIELD_NUMBER: _builtins.int
+    VERSIONS_FIELD_NUMBER: _builtins.int
+    OPEN_UPLOADS_FIELD_NUMBER: _builtins.int
+    QUOTAS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`projects/{project}`."""
+    stored_bytes: _builtins.int
+    """Bytes of files held, each content counted once; also those of deleted versions that were not purged."""
+    reserved_bytes: _builtins.int
+    """Bytes that open uploads have declared."""
+    models: _builtins.int
+    """Models, without deleted ones."""
+    versions: _builtins.int
+    """Versions, without deleted ones."""
+    open_uploads: _builtins.int
+    """Open uploads."""
+    @_builtins.property
+    def quotas(self) -> Global___Quotas:
+        """The limits in force."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        stored_bytes: _builtins.int = ...,
+        reserved_bytes: _builtins.int = ...,
+        models: _builtins.int = ...,
+        versions: _builtins.int = ...,
+        open_uploads: _builtins.int = ...,
+        quotas: Global___Quotas | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["quotas", b"quotas"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["models", b"models", "name", b"name", "open_uploads", b"open_uploads", "quotas", b"quotas", "reserved_bytes", b"reserved_bytes", "stored_bytes", b"stored_bytes", "versions", b"versions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProjectUsage: _TypeAlias = ProjectUsage  # noqa: Y015
 
 @_typing.final
 class StageDefinition(_message.Message):
@@ -248,6 +393,7 @@ class ListProjectsRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     FILTER_FIELD_NUMBER: _builtins.int
     ORDER_BY_FIELD_NUMBER: _builtins.int
+    SHOW_DELETED_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
     """Most items wanted; 0 means 50; larger than the limit is lowered to it."""
     page_token: _builtins.str
@@ -256,6 +402,8 @@ class ListProjectsRequest(_message.Message):
     """AIP-160 filter; FEATURE_DISABLED on servers that do not have it."""
     order_by: _builtins.str
     """`name` (default) or `name desc`."""
+    show_deleted: _builtins.bool
+    """Also those that are deleted."""
     def __init__(
         self,
         *,
@@ -263,10 +411,11 @@ class ListProjectsRequest(_message.Message):
         page_token: _builtins.str = ...,
         filter: _builtins.str = ...,
         order_by: _builtins.str = ...,
+        show_deleted: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["filter", b"filter", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "show_deleted", b"show_deleted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -337,3 +486,148 @@ class UpdateProjectRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UpdateProjectRequest: _TypeAlias = UpdateProjectRequest  # noqa: Y015
+
+@_typing.final
+class DeleteProjectRequest(_message.Message):
+    """Request of DeleteProject."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    FORCE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`projects/{project}`."""
+    etag: _builtins.str
+    """The present etag; empty means any."""
+    request_id: _builtins.str
+    """UUID under which a retry returns the first answer."""
+    validate_only: _builtins.bool
+    """Check everything, change nothing."""
+    force: _builtins.bool
+    """Also delete its models; without it a project that has models is HAS_CHILDREN."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+        force: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "force", b"force", "name", b"name", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeleteProjectRequest: _TypeAlias = DeleteProjectRequest  # noqa: Y015
+
+@_typing.final
+class UndeleteProjectRequest(_message.Message):
+    """Request of UndeleteProject."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`projects/{project}`."""
+    etag: _builtins.str
+    """The present etag; empty means any."""
+    request_id: _builtins.str
+    """UUID under which a retry returns the first answer."""
+    validate_only: _builtins.bool
+    """Check everything, change nothing."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UndeleteProjectRequest: _TypeAlias = UndeleteProjectRequest  # noqa: Y015
+
+@_typing.final
+class PurgeProjectRequest(_message.Message):
+    """Request of PurgeProject."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`projects/{project}`."""
+    etag: _builtins.str
+    """The present etag; empty means any."""
+    request_id: _builtins.str
+    """UUID under which a retry returns the first answer."""
+    validate_only: _builtins.bool
+    """Check everything, change nothing."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PurgeProjectRequest: _TypeAlias = PurgeProjectRequest  # noqa: Y015
+
+@_typing.final
+class PurgeProjectResponse(_message.Message):
+    """Answer of PurgeProject."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PurgeProjectResponse: _TypeAlias = PurgeProjectResponse  # noqa: Y015
+
+@_typing.final
+class GetProjectUsageRequest(_message.Message):
+    """Request of GetProjectUsage."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`projects/{project}`."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetProjectUsageRequest: _TypeAlias = GetProjectUsageRequest  # noqa: Y015

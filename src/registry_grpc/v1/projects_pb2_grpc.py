@@ -55,6 +55,26 @@ class ProjectServiceStub(object):
                 request_serializer=registry__grpc_dot_v1_dot_projects__pb2.UpdateProjectRequest.SerializeToString,
                 response_deserializer=registry__grpc_dot_v1_dot_projects__pb2.Project.FromString,
                 _registered_method=True)
+        self.DeleteProject = channel.unary_unary(
+                '/registry_grpc.v1.ProjectService/DeleteProject',
+                request_serializer=registry__grpc_dot_v1_dot_projects__pb2.DeleteProjectRequest.SerializeToString,
+                response_deserializer=registry__grpc_dot_v1_dot_projects__pb2.Project.FromString,
+                _registered_method=True)
+        self.UndeleteProject = channel.unary_unary(
+                '/registry_grpc.v1.ProjectService/UndeleteProject',
+                request_serializer=registry__grpc_dot_v1_dot_projects__pb2.UndeleteProjectRequest.SerializeToString,
+                response_deserializer=registry__grpc_dot_v1_dot_projects__pb2.Project.FromString,
+                _registered_method=True)
+        self.PurgeProject = channel.unary_unary(
+                '/registry_grpc.v1.ProjectService/PurgeProject',
+                request_serializer=registry__grpc_dot_v1_dot_projects__pb2.PurgeProjectRequest.SerializeToString,
+                response_deserializer=registry__grpc_dot_v1_dot_projects__pb2.PurgeProjectResponse.FromString,
+                _registered_method=True)
+        self.GetProjectUsage = channel.unary_unary(
+                '/registry_grpc.v1.ProjectService/GetProjectUsage',
+                request_serializer=registry__grpc_dot_v1_dot_projects__pb2.GetProjectUsageRequest.SerializeToString,
+                response_deserializer=registry__grpc_dot_v1_dot_projects__pb2.ProjectUsage.FromString,
+                _registered_method=True)
 
 
 class ProjectServiceServicer(object):
@@ -89,6 +109,34 @@ class ProjectServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeleteProject(self, request, context):
+        """Deletes a project softly, with everything in it; refused while something in it is held.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UndeleteProject(self, request, context):
+        """Brings a deleted project back as it was, until its purge_time.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PurgeProject(self, request, context):
+        """Removes a deleted project and everything in it for good, before its purge_time. NOT_DELETED for one that is not.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetProjectUsage(self, request, context):
+        """Says what a project uses of its quotas, as it is now.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ProjectServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -111,6 +159,26 @@ def add_ProjectServiceServicer_to_server(servicer, server):
                     servicer.UpdateProject,
                     request_deserializer=registry__grpc_dot_v1_dot_projects__pb2.UpdateProjectRequest.FromString,
                     response_serializer=registry__grpc_dot_v1_dot_projects__pb2.Project.SerializeToString,
+            ),
+            'DeleteProject': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteProject,
+                    request_deserializer=registry__grpc_dot_v1_dot_projects__pb2.DeleteProjectRequest.FromString,
+                    response_serializer=registry__grpc_dot_v1_dot_projects__pb2.Project.SerializeToString,
+            ),
+            'UndeleteProject': grpc.unary_unary_rpc_method_handler(
+                    servicer.UndeleteProject,
+                    request_deserializer=registry__grpc_dot_v1_dot_projects__pb2.UndeleteProjectRequest.FromString,
+                    response_serializer=registry__grpc_dot_v1_dot_projects__pb2.Project.SerializeToString,
+            ),
+            'PurgeProject': grpc.unary_unary_rpc_method_handler(
+                    servicer.PurgeProject,
+                    request_deserializer=registry__grpc_dot_v1_dot_projects__pb2.PurgeProjectRequest.FromString,
+                    response_serializer=registry__grpc_dot_v1_dot_projects__pb2.PurgeProjectResponse.SerializeToString,
+            ),
+            'GetProjectUsage': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetProjectUsage,
+                    request_deserializer=registry__grpc_dot_v1_dot_projects__pb2.GetProjectUsageRequest.FromString,
+                    response_serializer=registry__grpc_dot_v1_dot_projects__pb2.ProjectUsage.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -222,6 +290,114 @@ class ProjectService(object):
             '/registry_grpc.v1.ProjectService/UpdateProject',
             registry__grpc_dot_v1_dot_projects__pb2.UpdateProjectRequest.SerializeToString,
             registry__grpc_dot_v1_dot_projects__pb2.Project.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteProject(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/registry_grpc.v1.ProjectService/DeleteProject',
+            registry__grpc_dot_v1_dot_projects__pb2.DeleteProjectRequest.SerializeToString,
+            registry__grpc_dot_v1_dot_projects__pb2.Project.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UndeleteProject(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/registry_grpc.v1.ProjectService/UndeleteProject',
+            registry__grpc_dot_v1_dot_projects__pb2.UndeleteProjectRequest.SerializeToString,
+            registry__grpc_dot_v1_dot_projects__pb2.Project.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PurgeProject(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/registry_grpc.v1.ProjectService/PurgeProject',
+            registry__grpc_dot_v1_dot_projects__pb2.PurgeProjectRequest.SerializeToString,
+            registry__grpc_dot_v1_dot_projects__pb2.PurgeProjectResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetProjectUsage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/registry_grpc.v1.ProjectService/GetProjectUsage',
+            registry__grpc_dot_v1_dot_projects__pb2.GetProjectUsageRequest.SerializeToString,
+            registry__grpc_dot_v1_dot_projects__pb2.ProjectUsage.FromString,
             options,
             channel_credentials,
             insecure,

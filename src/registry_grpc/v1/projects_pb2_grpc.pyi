@@ -41,6 +41,14 @@ class ProjectServiceStub:
     """Lists the projects the caller may see, by id."""
     UpdateProject: _grpc.UnaryUnaryMultiCallable[_projects_pb2.UpdateProjectRequest, _projects_pb2.Project]
     """Changes a project. Stages are replaced as a whole; a change that would strand a holder is STAGE_IN_USE."""
+    DeleteProject: _grpc.UnaryUnaryMultiCallable[_projects_pb2.DeleteProjectRequest, _projects_pb2.Project]
+    """Deletes a project softly, with everything in it; refused while something in it is held."""
+    UndeleteProject: _grpc.UnaryUnaryMultiCallable[_projects_pb2.UndeleteProjectRequest, _projects_pb2.Project]
+    """Brings a deleted project back as it was, until its purge_time."""
+    PurgeProject: _grpc.UnaryUnaryMultiCallable[_projects_pb2.PurgeProjectRequest, _projects_pb2.PurgeProjectResponse]
+    """Removes a deleted project and everything in it for good, before its purge_time. NOT_DELETED for one that is not."""
+    GetProjectUsage: _grpc.UnaryUnaryMultiCallable[_projects_pb2.GetProjectUsageRequest, _projects_pb2.ProjectUsage]
+    """Says what a project uses of its quotas, as it is now."""
 
 @_typing.type_check_only
 class ProjectServiceAsyncStub(ProjectServiceStub):
@@ -55,6 +63,14 @@ class ProjectServiceAsyncStub(ProjectServiceStub):
     """Lists the projects the caller may see, by id."""
     UpdateProject: _aio.UnaryUnaryMultiCallable[_projects_pb2.UpdateProjectRequest, _projects_pb2.Project]  # type: ignore[assignment]
     """Changes a project. Stages are replaced as a whole; a change that would strand a holder is STAGE_IN_USE."""
+    DeleteProject: _aio.UnaryUnaryMultiCallable[_projects_pb2.DeleteProjectRequest, _projects_pb2.Project]  # type: ignore[assignment]
+    """Deletes a project softly, with everything in it; refused while something in it is held."""
+    UndeleteProject: _aio.UnaryUnaryMultiCallable[_projects_pb2.UndeleteProjectRequest, _projects_pb2.Project]  # type: ignore[assignment]
+    """Brings a deleted project back as it was, until its purge_time."""
+    PurgeProject: _aio.UnaryUnaryMultiCallable[_projects_pb2.PurgeProjectRequest, _projects_pb2.PurgeProjectResponse]  # type: ignore[assignment]
+    """Removes a deleted project and everything in it for good, before its purge_time. NOT_DELETED for one that is not."""
+    GetProjectUsage: _aio.UnaryUnaryMultiCallable[_projects_pb2.GetProjectUsageRequest, _projects_pb2.ProjectUsage]  # type: ignore[assignment]
+    """Says what a project uses of its quotas, as it is now."""
 
 class ProjectServiceServicer(metaclass=_abc_1.ABCMeta):
     """Projects and their stage graphs. Project `default` exists from the start."""
@@ -90,5 +106,37 @@ class ProjectServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_projects_pb2.Project, _abc.Awaitable[_projects_pb2.Project]]:
         """Changes a project. Stages are replaced as a whole; a change that would strand a holder is STAGE_IN_USE."""
+
+    @_abc_1.abstractmethod
+    def DeleteProject(
+        self,
+        request: _projects_pb2.DeleteProjectRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_projects_pb2.Project, _abc.Awaitable[_projects_pb2.Project]]:
+        """Deletes a project softly, with everything in it; refused while something in it is held."""
+
+    @_abc_1.abstractmethod
+    def UndeleteProject(
+        self,
+        request: _projects_pb2.UndeleteProjectRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_projects_pb2.Project, _abc.Awaitable[_projects_pb2.Project]]:
+        """Brings a deleted project back as it was, until its purge_time."""
+
+    @_abc_1.abstractmethod
+    def PurgeProject(
+        self,
+        request: _projects_pb2.PurgeProjectRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_projects_pb2.PurgeProjectResponse, _abc.Awaitable[_projects_pb2.PurgeProjectResponse]]:
+        """Removes a deleted project and everything in it for good, before its purge_time. NOT_DELETED for one that is not."""
+
+    @_abc_1.abstractmethod
+    def GetProjectUsage(
+        self,
+        request: _projects_pb2.GetProjectUsageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_projects_pb2.ProjectUsage, _abc.Awaitable[_projects_pb2.ProjectUsage]]:
+        """Says what a project uses of its quotas, as it is now."""
 
 def add_ProjectServiceServicer_to_server(servicer: ProjectServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

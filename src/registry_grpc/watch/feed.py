@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from registry_grpc.failpoints import failpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
     from typing import Protocol, TypeVar
 
     from registry_grpc.domain.events import Event
@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     from registry_grpc.watch.projection import Projection
 
     T = TypeVar("T")
+
+    class Follower(Protocol):
+        """Wants the news too. May be called from any thread, in no particular order; must not block or raise."""
+
+        def apply(self, events: Iterable[Event]) -> None:
+            """Take news. Repeating them changes nothing."""
 
     class FeedObserver(Protocol):
         """Told how the feed goes."""
@@ -52,8 +58,10 @@ class ChangeFeed:
         *,
         poll_s: float = 0.2,
         max_staleness_s: float = 2.0,
+        followers: Sequence[Follower] = (),
     ) -> None:
-        """`run(fn, *args)` runs a blocking function in the control pool."""
+        """`run(fn, *args)` runs a blocking function in the control pool. `followers` are told after the projection."""
+        self._followers = followers
         self._store = store
         self._projection = projection
         self._run = run
@@ -107,7 +115,7 @@ class ChangeFeed:
 
     def committed(self, revision: int, events: tuple[Event, ...]) -> None:
         """Take this process's own commit at once: whoever reads here next sees it."""
-        self._projection.apply(events)
+        self._apply(events)
         with self._lock:
             heapq.heappush(self._ahead, revision)
             self._reach(self._revision)
@@ -160,7 +168,7 @@ class ChangeFeed:
         """Read once; whether there is more to read at once."""
         began = time.monotonic()
         head, events = await self._run(self._store.read, self._page(self._revision))
-        self._projection.apply(events)
+        self._apply(events)
         with self._lock:
             # A page holds whole revisions, so a cut one may have fewer events than asked for: it says nothing of what
             # comes after its last revision. Only an empty page says that there is nothing up to the head.
@@ -179,6 +187,11 @@ class ChangeFeed:
             return head, list(reader.feed.after(after, PAGE_EVENTS)) if head > after else []
 
         return work
+
+    def _apply(self, events: Sequence[Event]) -> None:
+        self._projection.apply(events)
+        for follower in self._followers:
+            follower.apply(events)
 
     def _reach(self, revision: int) -> None:
         """Move up to `revision` and through own commits that follow it without a gap. Called with the lock held."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 from registry_grpc.domain.events import Action
 from registry_grpc.domain.pointers import Pointer, PointerKind
-from registry_grpc.domain.resources import Model
+from registry_grpc.domain.resources import Model, Project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from registry_grpc.domain.events import Event
 
 R = TypeVar("R")
+_GONE = frozenset({Action.DELETED, Action.PURGED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,8 @@ class Projection(Generic[R]):
         """`make_reply` is called once per change of a pointer that has a target; it must not fail."""
         self._make_reply = make_reply
         self._models: dict[str, _ModelPointers[R]] = {}
+        self._floors: dict[str, int] = {}
+        """Revision each project was last deleted at; older news of what is in it is void."""
         self._lock = threading.Lock()
 
     def stage(self, model: str, stage: str) -> Entry[R] | None:
@@ -77,14 +80,19 @@ class Projection(Generic[R]):
                 after = event.after
                 if isinstance(after, Pointer):
                     self._put(after, event.revision)
-                elif isinstance(after, Model) and event.action is Action.DELETED:
+                elif event.action not in _GONE:
+                    continue
+                elif isinstance(after, Model):
                     self._drop(str(after.name), event.revision)
+                elif isinstance(after, Project):
+                    self._drop_project(after.name.project, event.revision)
 
     def _put(self, pointer: Pointer, revision: int) -> None:
         pointers = self._models.setdefault(str(pointer.model), _ModelPointers())
         entries = pointers.stages if pointer.kind is PointerKind.STAGE else pointers.aliases
         known = entries.get(pointer.id)
-        if revision <= pointers.floor or (known is not None and known.revision > revision):
+        floor = max(pointers.floor, self._floors.get(pointer.model.project, 0))
+        if revision <= floor or (known is not None and known.revision > revision):
             return
         reply = None if pointer.target is None else self._make_reply(pointer)
         entries[pointer.id] = Entry(revision, pointer, reply)
@@ -97,3 +105,9 @@ class Projection(Generic[R]):
         for entries in (pointers.stages, pointers.aliases):
             for key in [key for key, entry in entries.items() if entry.revision <= revision]:
                 del entries[key]
+
+    def _drop_project(self, project: str, revision: int) -> None:
+        self._floors[project] = max(self._floors.get(project, 0), revision)
+        inside = f"projects/{project}/"
+        for model in [name for name in self._models if name.startswith(inside)]:
+            self._drop(model, revision)

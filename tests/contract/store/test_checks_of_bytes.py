@@ -4,11 +4,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from alembic import command
-from sqlalchemy import create_engine, text
 
 from registry_grpc.domain.artifacts import BlobState, UploadState
-from registry_grpc.storage.sql import SqlStore, schema
 from tests.contract.store.builders import (
     SECOND,
     TIME,
@@ -96,33 +93,3 @@ def test_open_uploads_are_counted_by_who_started_them_up_to_a_limit(store, draft
         return store.read(lambda reader: reader.uploads.open_by(by, limit))
 
     assert [counted("user:ada"), counted("user:ada", 2), counted("user:bob"), counted("user:eve")] == [3, 2, 1, 0]
-
-
-def test_bytes_from_before_the_scrubber_are_as_old_as_their_upload(url):
-    store = SqlStore(url, auto_upgrade=True)
-    held = blob("a")
-    keep(store, held)
-    store.close()
-    engine = create_engine(url)
-    with engine.begin() as connection:
-        # Back to the schema of that time, by hand: the house has no downgrades.
-        for statement in (
-            "DROP INDEX ix_blob_state_check_time",
-            "DROP INDEX ix_upload_ended",
-            "DROP INDEX ix_upload_open",
-            "ALTER TABLE blob DROP COLUMN check_time",
-            "ALTER TABLE blob DROP COLUMN damage",
-            "ALTER TABLE blob DROP COLUMN damage_time",
-            "ALTER TABLE upload DROP COLUMN dropped",
-        ):
-            connection.execute(text(statement))
-        config = schema._config()
-        config.attributes["connection"] = connection
-        command.stamp(config, "0002")
-    engine.dispose()
-
-    assert schema.upgrade(url) == ("0002", schema.HEAD)
-
-    store = SqlStore(url)
-    assert store.read(lambda reader: reader.blobs.due(held.create_time + SECOND)) == held
-    store.close()

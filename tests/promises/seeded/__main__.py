@@ -15,11 +15,15 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.promises.seeded.bugs import BUGS, Bug
+from tests.promises.seeded.access_bugs import ACCESS_BUGS
+from tests.promises.seeded.bugs import BUGS as FIRST_BUGS
+from tests.promises.seeded.bugs import Bug
+from tests.promises.seeded.identity_bugs import IDENTITY_BUGS
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "docs/seeded-bugs.md"
 LIMIT_S = 600.0
+BUGS = (*FIRST_BUGS, *ACCESS_BUGS, *IDENTITY_BUGS)
 
 
 @dataclass(frozen=True)

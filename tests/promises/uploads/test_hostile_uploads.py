@@ -1,4 +1,4 @@
-"""Rows 57 to 66 of the hostile inputs, where they need settings of their own; the rest is `tests/e2e/test_uploads`."""
+"""Rows 57 to 66 of the hostile inputs that need settings of their own; the rest is `tests/e2e/test_uploads_*`."""
 
 import contextlib
 import hashlib

@@ -7,6 +7,7 @@ from typing import Any
 from google.protobuf.descriptor import MethodDescriptor
 
 from registry_grpc.v1 import (
+    access_pb2,
     artifacts_pb2,
     common_pb2,
     models_pb2,
@@ -16,13 +17,14 @@ from registry_grpc.v1 import (
     versions_pb2,
 )
 from tests.kit.catalogue import Catalogue, new_id
+from tests.promises.writes.access_mutations import ACCESS_CASES, ACCESS_READS
 
 BYTES = b"bytes the project holds"
 
 
 def every_method() -> dict[str, MethodDescriptor]:
     """The methods of the contract by their full name."""
-    files = (artifacts_pb2, models_pb2, projects_pb2, server_pb2, stages_pb2)
+    files = (access_pb2, artifacts_pb2, models_pb2, projects_pb2, server_pb2, stages_pb2)
     services = [service for file in files for service in file.DESCRIPTOR.services_by_name.values()]
     return {f"{service.name}.{method.name}": method for service in services for method in service.methods}
 
@@ -128,7 +130,7 @@ def attach_artifacts(catalogue: Catalogue) -> Any:
     return request, {"attachments": other.attachments}
 
 
-CASES: dict[str, Callable[[Catalogue], Any]] = {
+CASES: dict[str, Callable[[Catalogue], Any]] = ACCESS_CASES | {
     "ProjectService.CreateProject": create_project,
     "ProjectService.UpdateProject": update_project,
     "ModelService.CreateModel": create_model,
@@ -152,7 +154,7 @@ WITHOUT_REQUEST_ID = {
     "ArtifactService.WriteUpload",
     "ArtifactService.CancelUpload",
 }
-READS = {
+READS = ACCESS_READS | {
     "ArtifactService.FindMissingArtifacts",
     "ArtifactService.GetArtifact",
     "ArtifactService.GetUpload",

@@ -7,25 +7,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 import time
-from collections.abc import Iterable
-from itertools import count
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import grpc
 from grpc.aio import AbortError
 
-from registry_grpc.auth.authenticator import Authenticator, authorization_of
+from registry_grpc.auth.authorization import Target
+from registry_grpc.auth.credentials import Credentials
+from registry_grpc.auth.permissions import Need, Where
 from registry_grpc.domain.calls import Principal
-from registry_grpc.domain.errors import Reason, RegistryError
+from registry_grpc.domain.errors import PolicyError, Reason, RegistryError
+from registry_grpc.domain.events import Denial
 from registry_grpc.observability.access_log import Who
-from registry_grpc.observability.recorder import Recorder
 from registry_grpc.observability.rpc_metrics import CODE_NAMES
+from registry_grpc.server.interceptors.certificates import certificate_of
+from registry_grpc.server.interceptors.desk import Desk
+from registry_grpc.server.interceptors.headers import read_headers
 from registry_grpc.server.interceptors.methods import Method, code_of
 from registry_grpc.services import context as contexts
 from registry_grpc.services.context import CallContext
-from registry_grpc.services.errors import refusal_of
+from registry_grpc.services.errors import CODE_OF, refusal_of
 
 DEFAULT_UNARY_S = 30.0
 MAX_UNARY_S = 60.0
@@ -33,57 +36,15 @@ MAX_STREAM_S = 12 * 3600.0
 ANONYMOUS = Principal("anonymous")
 _OK = grpc.StatusCode.OK
 _LOG = logging.getLogger("registry_grpc.calls")
-_ID_CHARS = frozenset("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz._:-")
-_MAX_ID = 64
-
-
-class Desk:
-    """What all calls of a process share."""
-
-    def __init__(
-        self, authenticator: Authenticator, recorder: Recorder, *, max_in_flight: int, max_per_principal: int
-    ) -> None:
-        """`max_in_flight` is a fuse for memory, not a quota; `max_per_principal` keeps one from taking all of them."""
-        self.authenticator = authenticator
-        self.recorder = recorder
-        self.max_in_flight = max_in_flight
-        self.max_per_principal = max_per_principal
-        self.in_flight = 0
-        self._held: dict[str, int] = {}
-        self._prefix = secrets.token_hex(6)
-        self._ids = count(1)
-
-    def request_id(self) -> str:
-        """A new id, unique to this process and unlikely to meet another's."""
-        return self._prefix + str(next(self._ids))
-
-    def admit(self, principal: str) -> None:
-        """Let one more call of a caller who was proven in; `leave` when it ends.
-
-        Raises: RATE_LIMITED.
-        """
-        held = self._held.get(principal, 0)
-        if held >= self.max_per_principal:
-            raise RegistryError(
-                Reason.RATE_LIMITED,
-                f"you have {held} calls open at this server, which is the most one principal may; wait for some to end",
-                retry_after_s=1,
-            )
-        self._held[principal] = held + 1
-
-    def leave(self, principal: str) -> None:
-        """One call less. Principals without any are forgotten."""
-        held = self._held[principal] - 1
-        if held:
-            self._held[principal] = held
-        else:
-            del self._held[principal]
 
 
 class Call:
     """One call. `enter` it, then exactly one of `succeed` and `fail`."""
 
-    __slots__ = ("_admitted", "_began", "_context", "_desk", "_info", "_method", "_values", "deadline_s")
+    __slots__ = (
+        *("_admitted", "_began", "_context", "_desk", "_ended", "_info", "_method", "_targets", "_task"),
+        *("credentials", "deadline_s", "writing"),
+    )
 
     def __init__(self, desk: Desk, method: Method, context: Any) -> None:  # noqa: ANN401 - grpc's context has no usable type
         self._admitted = False
@@ -91,6 +52,12 @@ class Call:
         self._desk = desk
         self._method = method
         self._context = context
+        self._targets: Sequence[Target] = ()
+        self._task: asyncio.Task[Any] | None = None
+        self._ended: RegistryError | None = None
+        """Why an open stream was ended from our side."""
+        self.writing = False
+        """A reply is on its way: grpc loses count of what was sent when that is cancelled."""
         meter = method.meter
         desk.in_flight += 1
         meter.in_flight += 1
@@ -98,7 +65,9 @@ class Call:
         if method.streams:
             # A stream shows as soon as it began; a unary call when it ends, which is at once.
             desk.recorder.touch()
-        self._values, request_id, min_revision = _read(context.invocation_metadata() or ())
+        authorization, request_id, min_revision = read_headers(context.invocation_metadata() or ())
+        self.credentials = Credentials(authorization, None if authorization else certificate_of(context))
+        """What says who calls; an open stream is proven by it again."""
         remaining = context.time_remaining()
         self.deadline_s = cap = _deadline(remaining, streams=method.streams)
         """Seconds we must end the call after; None when the transport does it."""
@@ -108,6 +77,7 @@ class Call:
             ANONYMOUS,
             began + (cap if cap is not None else remaining or 0.0),
             min_revision,
+            authority=desk.authorizer,
         )
 
     async def enter(self) -> None:
@@ -125,11 +95,47 @@ class Call:
                 "this server has too many calls open; retry later",
                 retry_after_s=1,
             )
-        proof = desk.authenticator.cached(self._values)
-        principal = proof.principal if proof else await desk.authenticator.authenticate(self._values)
+        proof = desk.authenticator.cached(self.credentials)
+        principal = proof.principal if proof else await desk.authenticator.authenticate(self.credentials)
         info.principal = principal
         desk.admit(principal.name)
         self._admitted = True
+        desk.limits.admit(principal.name, self if self._method.streams else None)
+        if self._method.streams:
+            self._task = asyncio.current_task()
+            desk.streams.add(self)
+
+    def authorize(self, request: Any) -> None:  # noqa: ANN401 - a message of whatever method
+        """Whether the caller may make this call, from memory; of a stream of requests the first one counts.
+
+        Raises: PROJECT_NOT_FOUND, PERMISSION_MISSING.
+        """
+        if self._method.public:
+            return
+        self._targets = targets = self._method.targets(request)
+        self._info.grant = self._desk.authorizer.judge(self._info.principal, targets)
+        self._desk.limits.enter(targets[0].resource if targets else "", self if self._method.streams else None)
+
+    async def recheck(self) -> None:
+        """See `OpenStream`. While the database, or an issuer, cannot be asked the stream goes on as it is."""
+        desk, info = self._desk, self._info
+        try:
+            proof = desk.authenticator.cached(self.credentials)
+            principal = proof.principal if proof else await desk.authenticator.authenticate(self.credentials)
+            _require_same(principal, info.principal)
+            info.principal = principal
+            more = [Target(Need(permission, Where.RESOURCE), resource) for permission, resource in info.held]
+            desk.authorizer.judge(principal, [*self._targets, *more])
+        except RegistryError as error:
+            if CODE_OF[error.reason] is not grpc.StatusCode.UNAVAILABLE and self._task is not None:
+                self._ended = error
+                if not self.writing:
+                    self._task.cancel()
+
+    def require_open(self) -> None:
+        """Raises: why the stream was ended from our side, if it was."""
+        if self._ended is not None:
+            raise self._ended
 
     def succeed(self) -> None:
         """The servicer answered, and the answer could be encoded."""
@@ -144,6 +150,10 @@ class Call:
         if isinstance(error, AbortError):
             self._end(code_of(context), "")
             raise error
+        if self._ended is not None and not _is_gone(context):
+            if self._task is not None:
+                self._task.uncancel()
+            await self._refuse(self._ended)
         if isinstance(error, (asyncio.CancelledError, GeneratorExit)) or _is_gone(context):
             self._end(self._ended_by_caller(), "")
             raise error
@@ -168,10 +178,27 @@ class Call:
                 exc_info=error,
                 extra={"request_id": info.request_id, "method": self._method.name},
             )
+        if isinstance(error, PolicyError) and self._method.rule.mutates:
+            self._note(error)
         status = refusal_of(error, info.request_id)
         self._end(status.code, reason.value)
         await self._context.abort(status.code, status.details, (*status.trailing_metadata, *self._trailing()))
         raise AssertionError  # abort always raises
+
+    def _note(self, error: PolicyError) -> None:
+        """A refused change belongs in the audit trail."""
+        info = self._info
+        asked = next((target.resource for target in self._targets), "")
+        resource = asked or error.facts.get("resource", "")
+        self._desk.denials.note(
+            Denial(
+                actor=info.principal.name,
+                method=info.method,
+                resource=resource,
+                request_id=info.request_id,
+                outcome=error.reason.value,
+            )
+        )
 
     def _ended_by_caller(self) -> grpc.StatusCode:
         remaining = self._context.time_remaining()
@@ -190,12 +217,21 @@ class Call:
         desk.in_flight -= 1
         if self._admitted:
             desk.leave(info.principal.name)
+        if self._task is not None:
+            desk.streams.discard(self)
+            desk.limits.leave(self)
         meter.in_flight -= 1
         meter.ended.append((code, seconds))
         desk.recorder.touch()
         if method.quiet and code is _OK:
             return
         desk.recorder.log(Who(method.name, CODE_NAMES[code], info.principal.name), info.request_id, seconds, reason)
+
+
+def _require_same(principal: Principal, before: Principal) -> None:
+    """Raises: TOKEN_INVALID when what proved one caller proves another now, as a certificate's name may."""
+    if principal.name != before.name:
+        raise RegistryError(Reason.TOKEN_INVALID, "your credentials now are somebody else's; open a new stream")
 
 
 def revision_trailer(revision: int) -> tuple[tuple[str, str], ...]:
@@ -215,29 +251,3 @@ def _deadline(remaining: float | None, *, streams: bool) -> float | None:
     if remaining is None:
         return DEFAULT_UNARY_S
     return MAX_UNARY_S if remaining > MAX_UNARY_S else None
-
-
-def _read(metadata: Iterable[tuple[str, str | bytes]]) -> tuple[list[str], str, int]:
-    """Values of `authorization`, a sane request id or none, and the wished revision."""
-    authorization: list[str] = []
-    request_id, min_revision = "", 0
-    for key, value in metadata:
-        if key == "authorization":
-            authorization += authorization_of(((key, value),))
-        elif key == contexts.REQUEST_ID_KEY:
-            request_id = _sane_id(value)
-        elif key == contexts.MIN_REVISION_KEY:
-            min_revision = _number(value)
-    return authorization, request_id, min_revision
-
-
-def _sane_id(value: str | bytes) -> str:
-    if isinstance(value, str) and 0 < len(value) <= _MAX_ID and _ID_CHARS.issuperset(value):
-        return value
-    return ""
-
-
-def _number(value: str | bytes) -> int:
-    """0 for what is no revision: the header is a wish."""
-    text = value if isinstance(value, str) else ""
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else 0  # noqa: PLR2004

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import grpc
 from google.protobuf.message import DecodeError, Message
 
-from registry_grpc.auth.permissions import PERMISSIONS, PUBLIC
+from registry_grpc.auth.authorization import targets_of
+from registry_grpc.auth.permissions import RULES
 from registry_grpc.domain.errors import Reason, RegistryError
 from registry_grpc.observability.rpc_metrics import Meter, RpcMetrics
 from registry_grpc.services.validation import refusal, validator_for
@@ -27,7 +28,7 @@ REMEMBERED_BYTES = 512
 class Method:
     """One method: names, shape, metric children, and how its requests are read."""
 
-    __slots__ = ("handler", "meter", "name", "parse", "path", "public", "quiet", "streams")
+    __slots__ = ("handler", "meter", "name", "parse", "path", "public", "quiet", "rule", "streams", "targets")
 
     def __init__(self, path: str, handler: Any, metrics: RpcMetrics) -> None:  # noqa: ANN401 - grpc's handler is an untyped tuple
         """`path` is the full one, `/package.Service/Method`."""
@@ -35,7 +36,10 @@ class Method:
         self.path = path
         self.name = f"{service.rpartition('.')[2]}.{method}"
         self.handler = handler
-        self.public = PERMISSIONS.get(path) == PUBLIC
+        self.rule = RULES[path]
+        self.public = self.rule.public
+        self.targets = targets_of(path, handler.request_deserializer.__self__.DESCRIPTOR)
+        """What a request needs; fails at start for a row that does not fit."""
         # Probes come every few seconds from everywhere; only those that fail are worth a line.
         self.quiet = service == "grpc.health.v1.Health"
         self.meter: Meter = metrics.meter(

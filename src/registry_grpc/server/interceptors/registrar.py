@@ -15,7 +15,7 @@ from grpc import aio
 
 from registry_grpc.auth.permissions import check_table
 from registry_grpc.observability.rpc_metrics import RpcMetrics
-from registry_grpc.server.interceptors.calls import Desk
+from registry_grpc.server.interceptors.desk import Desk
 from registry_grpc.server.interceptors.methods import Handler, Method
 from registry_grpc.server.interceptors.shapes import wrapped
 from registry_grpc.server.interceptors.shortcuts import Shortcut

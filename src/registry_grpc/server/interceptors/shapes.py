@@ -14,7 +14,8 @@ from typing import Any
 import grpc
 from google.protobuf.message import Message
 
-from registry_grpc.server.interceptors.calls import Call, Desk
+from registry_grpc.server.interceptors.calls import Call
+from registry_grpc.server.interceptors.desk import Desk
 from registry_grpc.server.interceptors.methods import Handler, Method, serialize
 from registry_grpc.server.interceptors.shortcuts import Shortcut, shortened
 
@@ -45,6 +46,7 @@ def _unary(desk: Desk, method: Method, serve: Callable[..., Awaitable[Any]]) -> 
         try:
             await call.enter()
             request = parse(raw)
+            call.authorize(request)
             if call.deadline_s is None:
                 data = serialize(await serve(request, context))
             else:
@@ -68,7 +70,7 @@ def _reply(desk: Desk, method: Method, serve: Callable[..., Awaitable[Any]]) -> 
         try:
             await call.enter()
             async with asyncio.timeout(call.deadline_s):
-                data = serialize(await serve(_parsed(desk, method, raws), context))
+                data = serialize(await serve(_parsed(desk, method, call, raws), context))
             _require_caller(context)
         except BaseException as error:  # noqa: BLE001 - the one place where every outcome is judged
             await call.fail(error)
@@ -88,12 +90,13 @@ def _replies(desk: Desk, method: Method, serve: Callable[..., Any]) -> Any:  # n
         try:
             await call.enter()
             if streams_in:
-                request: Any = _parsed(desk, method, incoming)
+                request: Any = _parsed(desk, method, call, incoming)
             else:
                 method.meter.received += 1
                 request = method.parse(incoming)
+                call.authorize(request)
             async with asyncio.timeout(call.deadline_s):
-                await _write_all(serve, request, _Writer(desk, method, context))
+                await _write_all(serve, request, _Writer(desk, method, call, context))
             _require_caller(context)
         except BaseException as error:  # noqa: BLE001 - the one place where every outcome is judged
             await call.fail(error)
@@ -118,13 +121,19 @@ async def _write_all(serve: Callable[..., Any], request: Any, writer: _Writer) -
 class _Writer:
     """The context with `write` counted. Some servicers, grpc's own, write their replies themselves."""
 
-    def __init__(self, desk: Desk, method: Method, context: Any) -> None:  # noqa: ANN401
+    def __init__(self, desk: Desk, method: Method, call: Call, context: Any) -> None:  # noqa: ANN401
+        self._call = call
         self._context = context
         self._meter = method.meter
         self._touch = desk.recorder.touch
 
     async def write(self, reply: Any) -> None:  # noqa: ANN401
-        await self._context.write(serialize(reply))
+        self._call.writing = True
+        try:
+            await self._context.write(serialize(reply))
+        finally:
+            self._call.writing = False
+        self._call.require_open()
         self._meter.sent += 1
         self._touch()
 
@@ -132,13 +141,18 @@ class _Writer:
         return getattr(self._context, name)
 
 
-async def _parsed(desk: Desk, method: Method, raws: AsyncIterator[bytes]) -> AsyncIterator[Message]:
+async def _parsed(desk: Desk, method: Method, call: Call, raws: AsyncIterator[bytes]) -> AsyncIterator[Message]:
     """Requests as they come. The end of this says nothing: a stream that was cut ends the same way."""
     parse, meter, touch = method.parse, method.meter, desk.recorder.touch
+    is_first = True
     async for raw in raws:
         meter.received += 1
         touch()
-        yield parse(raw)
+        request = parse(raw)
+        if is_first:
+            call.authorize(request)
+            is_first = False
+        yield request
 
 
 def _require_caller(context: Any) -> None:  # noqa: ANN401

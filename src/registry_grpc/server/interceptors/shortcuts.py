@@ -13,10 +13,13 @@ from typing import Any, NamedTuple
 
 import grpc
 
-from registry_grpc.auth.authenticator import HEADER, Proof
+from registry_grpc.auth.authenticator import Proof
+from registry_grpc.auth.credentials import HEADER, Credentials
+from registry_grpc.domain.errors import RegistryError
 from registry_grpc.observability.access_log import Who
 from registry_grpc.observability.rpc_metrics import CODE_NAMES
-from registry_grpc.server.interceptors.calls import MAX_UNARY_S, Desk, revision_trailer
+from registry_grpc.server.interceptors.calls import MAX_UNARY_S, revision_trailer
+from registry_grpc.server.interceptors.desk import Desk
 from registry_grpc.server.interceptors.methods import REMEMBERED_BYTES, REMEMBERED_REQUESTS, Method
 
 Answer = Callable[[], tuple[bytes, int] | None]
@@ -35,12 +38,18 @@ class _Plan(NamedTuple):
     proof: Proof
     answer: Answer
     who: Who
+    access: int
+    """Version of what callers may do that it was made under."""
+    limits: int
+    """Version of what limits them, likewise."""
+    gate: Callable[[], bool] | None
+    """Takes what a call costs of a rate; None while there is none."""
 
 
 def shortened(desk: Desk, method: Method, shortcut: Shortcut, ordinary: Any) -> Any:  # noqa: ANN401 - grpc's own types are unusable
     """The handler `ordinary` of a unary method that needs no request id, with its repeated calls kept."""
     plans: dict[tuple[bytes, Any], _Plan] = {}
-    meter, monotonic = method.meter, time.monotonic
+    meter, monotonic, authorizer, limits = method.meter, time.monotonic, desk.authorizer, desk.limits
     trailer = (0, revision_trailer(0))
 
     async def answer(raw: bytes, context: Any) -> bytes:  # noqa: ANN401
@@ -48,13 +57,19 @@ def shortened(desk: Desk, method: Method, shortcut: Shortcut, ordinary: Any) -> 
         began = monotonic()
         key = (raw, context.invocation_metadata())
         plan = plans.get(key)
-        if plan is None or plan.proof.until < began or desk.in_flight >= desk.max_in_flight:
+        if (
+            plan is None
+            or plan.proof.until < began
+            or plan.access != authorizer.version
+            or plan.limits != limits.version
+            or desk.in_flight >= desk.max_in_flight
+        ):
             data: bytes = await ordinary(raw, context)
             _remember(plans, key, _plan(desk, method, shortcut, key))
             return data
         remaining = context.time_remaining()
         found = plan.answer() if remaining is not None and 0 < remaining <= MAX_UNARY_S else None
-        if found is None:
+        if found is None or (plan.gate is not None and not plan.gate()):
             return await ordinary(raw, context)  # type: ignore[no-any-return]
         reply, revision = found
         if trailer[0] != revision:
@@ -76,11 +91,21 @@ def _plan(desk: Desk, method: Method, shortcut: Shortcut, key: tuple[bytes, Any]
         return None
     if sum(len(value) for _, value in headers) > _MAX_HEADERS_BYTES:
         return None
-    proof = desk.authenticator.cached([value for name, value in headers if name == HEADER])
-    answer = shortcut(method.parse(raw))
+    # Without the certificate: it is no part of the key, so a caller who is known by it has no plan.
+    proof = desk.authenticator.cached(Credentials([value for name, value in headers if name == HEADER]))
+    request = method.parse(raw)
+    answer = shortcut(request)
     if proof is None or answer is None:
         return None
-    return _Plan(proof, answer, Who(method.name, CODE_NAMES[_OK], proof.principal.name))
+    access, limits = desk.authorizer.version, desk.limits.version
+    targets = method.targets(request)
+    try:
+        desk.authorizer.judge(proof.principal, targets)
+    except RegistryError:
+        return None
+    gate = desk.limits.gate(proof.principal.name, targets[0].resource if targets else "")
+    who = Who(method.name, CODE_NAMES[_OK], proof.principal.name)
+    return _Plan(proof, answer, who, access, limits, gate)
 
 
 def _remember(plans: dict[tuple[bytes, Any], _Plan], key: tuple[bytes, Any], plan: _Plan | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Select, and_, bindparam, func, or_, select
+from sqlalchemy import Select, and_, bindparam, delete, func, insert, or_, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from registry_grpc.domain.artifacts import Artifact, folded
@@ -27,6 +27,9 @@ _COUNT = select(func.count(), func.coalesce(func.sum(table.c.size_bytes), 0)).wh
     table.c.version_uid == bindparam("version_uid")
 )
 _OF_BLOB = select(table).where(table.c.blob_uid == bindparam("blob_uid")).limit(bindparam("limit"))
+_BLOBS = select(table.c.blob_uid).where(table.c.version_uid == bindparam("version_uid")).distinct()
+_INSERT_NEW = insert(table)
+_DELETE_OF = delete(table).where(table.c.version_uid == bindparam("version_uid"))
 _LOGICAL = select(func.coalesce(func.sum(table.c.size_bytes), 0))
 _PATHS = select(table.c.path).where(table.c.version_uid == bindparam("version_uid"))
 _AT = _PATHS.where(table.c.folded_path.in_(bindparam("folded", expanding=True)))
@@ -63,7 +66,7 @@ def _upwards(path: str) -> Iterator[str]:
 
 
 class Artifacts:
-    """Implements `ports.repositories.Artifacts`."""
+    """Implements `ports.stored.Artifacts`."""
 
     def __init__(self, session: Session) -> None:
         """Reads and writes through `session`."""
@@ -100,6 +103,10 @@ class Artifacts:
         """See the port."""
         return [_artifact(row) for row in self._session.all(_OF_BLOB, {"blob_uid": blob_uid, "limit": limit})]
 
+    def blob_uids(self, version_uid: str) -> Sequence[str]:
+        """See the port."""
+        return [row.blob_uid for row in self._session.all(_BLOBS, {"version_uid": version_uid})]
+
     def logical_bytes(self) -> int:
         """See the port."""
         row = self._session.one(_LOGICAL, {})
@@ -108,6 +115,15 @@ class Artifacts:
     def put(self, artifact: Artifact) -> None:
         """See the port."""
         self._session.stamp(_PUT, _values(artifact))
+
+    def insert_all(self, artifacts: Sequence[Artifact]) -> None:
+        """See the port."""
+        if artifacts:
+            self._session.stamp(_INSERT_NEW, [_values(artifact) for artifact in artifacts])
+
+    def delete_of(self, version_uid: str) -> None:
+        """See the port."""
+        self._session.stamp(_DELETE_OF, {"version_uid": version_uid})
 
 
 def _artifact(row: Record) -> Artifact:

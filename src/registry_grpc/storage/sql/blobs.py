@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, func, insert, or_, select, tuple_, update
+from sqlalchemy import bindparam, case, exists, func, insert, or_, select, tuple_, update
 
 from registry_grpc.domain.artifacts import Blob, BlobState
 from registry_grpc.domain.digests import Digest
@@ -36,6 +36,49 @@ _CLAIM = (
         table.c.state.in_([BlobState.LIVE, BlobState.CONDEMNED]),
     )
     .with_for_update(key_share=True)
+)
+_CLAIM_ALL = (
+    select(table)
+    .where(
+        table.c.project == bindparam("project"),
+        tuple_(table.c.sha256, table.c.size_bytes).in_(bindparam("digests", expanding=True)),
+        table.c.state.in_([BlobState.LIVE, BlobState.CONDEMNED]),
+    )
+    .order_by(table.c.uid)
+    .with_for_update(key_share=True)
+)
+_LOCK_ALL = (
+    select(table)
+    .where(table.c.uid.in_(bindparam("uids", expanding=True)))
+    .order_by(table.c.uid)
+    .with_for_update(key_share=True)
+)
+# Bad bytes are given to nobody again, so they need no time in which somebody may.
+_CONDEMNED = case((table.c.state == BlobState.LIVE, BlobState.CONDEMNED), else_=BlobState.DELETING)
+_HELD = table.c.state.in_([BlobState.LIVE, BlobState.DAMAGED])
+_CONDEMN = (
+    update(table)
+    .where(
+        table.c.uid.in_(bindparam("uids", expanding=True)),
+        _HELD,
+        ~exists(select(artifact.c.blob_uid).where(artifact.c.blob_uid == table.c.uid)),
+    )
+    .values(state=_CONDEMNED)
+    .returning(table.c.size_bytes)
+)
+_ONLY_IN = select(func.coalesce(func.sum(table.c.size_bytes), 0)).where(
+    table.c.uid.in_(bindparam("uids", expanding=True)),
+    _HELD,
+    ~exists(
+        select(artifact.c.blob_uid).where(
+            artifact.c.blob_uid == table.c.uid, artifact.c.version_uid != bindparam("in_version")
+        )
+    ),
+)
+_RELEASE = (
+    update(table)
+    .where(table.c.project == bindparam("of"), table.c.state != BlobState.GONE)
+    .values(state=BlobState.DELETING)
 )
 _TOTALS = select(table.c.state, func.count(), func.coalesce(func.sum(table.c.size_bytes), 0)).group_by(table.c.state)
 _REVIVE = update(table).where(table.c.uid == bindparam("with_uid")).values(state=BlobState.LIVE)
@@ -92,16 +135,59 @@ class Blobs:
         rows = self._session.all(_TOTALS, {})
         return {BlobState(state): (int(objects), int(size_bytes)) for state, objects, size_bytes in rows}
 
-    def claim(self, project: str, digest: Digest) -> Blob | None:
+    def hold(self, project: str, digest: Digest) -> Blob | None:
         """See the port."""
         values = {"project": project, "sha256": digest.sha256, "size_bytes": digest.size_bytes}
         row = self._session.lock(_CLAIM, values)
-        if row is None:
-            return None
-        held = _blob(row)
-        if held.state is BlobState.CONDEMNED:
+        return _blob(row) if row else None
+
+    def claim(self, project: str, digest: Digest) -> Blob | None:
+        """See the port."""
+        held = self.hold(project, digest)
+        if held is not None and held.state is BlobState.CONDEMNED:
             self._session.change(_REVIVE, {"with_uid": held.uid})
-        return replace(held, state=BlobState.LIVE)
+            held = replace(held, state=BlobState.LIVE)
+        return held
+
+    def hold_all(self, project: str, digests: Collection[Digest]) -> Sequence[Blob]:
+        """See the port."""
+        wanted = sorted({(digest.sha256, digest.size_bytes) for digest in digests})
+        found: list[Blob] = []
+        for start in range(0, len(wanted), _AT_ONCE):
+            values = {"project": project, "digests": wanted[start : start + _AT_ONCE]}
+            found += map(_blob, self._session.lock_rows(_CLAIM_ALL, values))
+        return found
+
+    def revive(self, blobs: Sequence[Blob]) -> None:
+        """See the port."""
+        if blobs:
+            self._session.change(_REVIVE, [{"with_uid": blob.uid} for blob in blobs])
+
+    def insert_all(self, blobs: Sequence[Blob]) -> None:
+        """See the port."""
+        if blobs:
+            self._session.change(_INSERT, [_values(blob) for blob in blobs])
+
+    def lock_all(self, blob_uids: Collection[str]) -> Sequence[Blob]:
+        """See the port."""
+        wanted = sorted(blob_uids)
+        found: list[Blob] = []
+        for start in range(0, len(wanted), _AT_ONCE):
+            found += map(_blob, self._session.lock_rows(_LOCK_ALL, {"uids": wanted[start : start + _AT_ONCE]}))
+        return found
+
+    def condemn(self, blob_uids: Collection[str]) -> int:
+        """See the port."""
+        wanted = sorted(blob_uids)
+        freed = 0
+        for start in range(0, len(wanted), _AT_ONCE):
+            rows = self._session.lock_rows(_CONDEMN, {"uids": wanted[start : start + _AT_ONCE]})
+            freed += sum(int(row.size_bytes) for row in rows)
+        return freed
+
+    def release(self, project: str) -> None:
+        """See the port."""
+        self._session.change(_RELEASE, {"of": project})
 
     def insert(self, blob: Blob) -> None:
         """See the port."""
@@ -127,6 +213,21 @@ class Blobs:
         values = _values(blob)
         said = {name: values[name] for name in ("state", "check_time", "damage", "damage_time")}
         self._session.change(_CHECKED, {"with_uid": blob.uid, **said})
+
+    def count_damaged(self, project: str, digest: Digest) -> int:
+        """See the port."""
+        values = {"project": project, "sha256": digest.sha256, "size_bytes": digest.size_bytes}
+        return len(self._session.lock_rows(_DAMAGED, values))
+
+    def bytes_only_in(self, version_uid: str, blob_uids: Collection[str]) -> int:
+        """See the port."""
+        wanted = sorted(blob_uids)
+        found = 0
+        for start in range(0, len(wanted), _AT_ONCE):
+            values = {"uids": wanted[start : start + _AT_ONCE], "in_version": version_uid}
+            row = self._session.one(_ONLY_IN, values)
+            found += int(row[0]) if row else 0
+        return found
 
     def heal(self, blob: Blob) -> int:
         """See the port."""

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, cast
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert as insert_or_skip
 
+from registry_grpc.domain.access import RoleBinding
+from registry_grpc.domain.access_names import RoleBindingName, RoleName
 from registry_grpc.domain.calls import SYSTEM, Call
 from registry_grpc.domain.errors import Reason, RegistryError
 from registry_grpc.domain.events import Action
 from registry_grpc.domain.names import DEFAULT_PROJECT, ProjectName
 from registry_grpc.domain.resources import Project
+from registry_grpc.domain.roles import ADMIN
 from registry_grpc.domain.stages import DEFAULT_STAGES
 from registry_grpc.storage.sql.tables import log_head, registry
 
@@ -51,7 +54,23 @@ def _set_up(unit: Unit) -> str:
         )
         unit.projects.insert(project)
         unit.record(Action.CREATED, project)
+        # Without an event, as in migration 0004: followers begin with a snapshot.
+        unit.access.bindings.insert(_first_administrator(unit, project.revision))
     return _uid(unit)
+
+
+def _first_administrator(unit: Unit, revision: int) -> RoleBinding:
+    """Of whom the first token is; migration 0004 makes the same for a registry that is older."""
+    return RoleBinding(
+        uid=str(uuid.uuid4()),
+        name=RoleBindingName("", "", "admin"),
+        role=RoleName(ADMIN),
+        members=("user:admin",),
+        creator=SYSTEM.name,
+        create_time=unit.now,
+        update_time=unit.now,
+        revision=revision,
+    )
 
 
 def _has_default_project(unit: Unit) -> bool:

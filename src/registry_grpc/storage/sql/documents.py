@@ -11,10 +11,13 @@ from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import ConfigDict, TypeAdapter
 
+from registry_grpc.domain.access import Condition, Role, RoleBinding, ServiceAccount
 from registry_grpc.domain.artifacts import Artifact
+from registry_grpc.domain.identity import Token
 from registry_grpc.domain.metadata import Format, Metadata
 from registry_grpc.domain.pointers import Pointer
 from registry_grpc.domain.resources import Model, Project, StageDefinition, Version
+from registry_grpc.domain.tenancy import Quotas, Retention
 
 T = TypeVar("T")
 
@@ -25,14 +28,15 @@ FORM = 1
 class Codec(Generic[T]):
     """Turns values of one type into text and back."""
 
-    def __init__(self, kind: Any) -> None:  # noqa: ANN401 -- what an annotation is has no type
-        """`kind` is the type, as in an annotation."""
+    def __init__(self, kind: Any, *, without: frozenset[str] = frozenset()) -> None:  # noqa: ANN401 -- what an annotation is has no type
+        """`kind` is the type, as in an annotation; fields in `without` are never written and come back empty."""
+        self._exclude: Any = {1: set(without)} if without else None
         config = ConfigDict(ser_json_inf_nan="strings")
         self._adapter: TypeAdapter[tuple[int, T]] = TypeAdapter(tuple[Literal[1], kind], config=config)
 
     def encode(self, value: T) -> str:
         """The text to keep."""
-        return self._adapter.dump_json((FORM, value)).decode()
+        return self._adapter.dump_json((FORM, value), exclude=self._exclude).decode()
 
     def decode(self, text: str) -> T:
         """The value.
@@ -42,15 +46,20 @@ class Codec(Generic[T]):
         return self._adapter.validate_json(text)[1]
 
 
+WORDS: Codec[tuple[str, ...]] = Codec(tuple[str, ...])
+CONDITION: Codec[Condition] = Codec(Condition)
 LABELS: Codec[Mapping[str, str]] = Codec(Mapping[str, str])
 STAGES: Codec[tuple[StageDefinition, ...]] = Codec(tuple[StageDefinition, ...])
 METADATA: Codec[Metadata] = Codec(Metadata)
+QUOTAS: Codec[Quotas] = Codec(Quotas)
+RETENTION: Codec[Retention] = Codec(Retention)
 FORMATS: Codec[tuple[Format, ...]] = Codec(tuple[Format, ...])
 ARTIFACT: Codec[Artifact] = Codec(Artifact)
 
 RESOURCES: dict[str, tuple[type, Codec[Any]]] = {
-    kind.__name__.lower(): (kind, Codec(kind)) for kind in (Project, Model, Version, Pointer, Artifact)
-}
+    kind.__name__.lower(): (kind, Codec(kind))
+    for kind in (Project, Model, Version, Pointer, Artifact, Role, RoleBinding, ServiceAccount)
+} | {"token": (Token, Codec(Token, without=frozenset({"secret_hash"})))}
 """What an event may be about, by the name kept in `event.resource_type`."""
 
 

@@ -9,28 +9,36 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, delete, literal, select, update
 
+from registry_grpc.domain.access import Role, RoleBinding, ServiceAccount
 from registry_grpc.domain.artifacts import Artifact
 from registry_grpc.domain.calls import Committed
 from registry_grpc.domain.errors import Reason, RegistryError
 from registry_grpc.domain.events import AuditEntry, leaf_hash
+from registry_grpc.domain.identity import Token
 from registry_grpc.domain.pointers import Pointer, PointerKind
 from registry_grpc.domain.resources import Model, Project, Version
 from registry_grpc.storage.sql.documents import RESOURCES, resource_type
 from registry_grpc.storage.sql.tables import audit, event, idempotency, log_head
+from registry_grpc.storage.sql.usage import CHANGE, change_values, to_account
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from sqlalchemy import ColumnElement, Executable
 
     from registry_grpc.domain.calls import Call
-    from registry_grpc.domain.events import Event
+    from registry_grpc.domain.events import Denial, Event, Resource
+    from registry_grpc.domain.tenancy import Account, Usage
     from registry_grpc.storage.sql.session import Record, Session
 
 KEEP = timedelta(hours=24)
 """How long an answer is kept for a retry."""
 
 _HEAD = select(log_head.c.revision)
+_LENGTHEN = (
+    update(log_head).values(audit_size=log_head.c.audit_size + bindparam("more")).returning(log_head.c.audit_size)
+)
 _FORGET = delete(idempotency).where(
     idempotency.c.principal == bindparam("by"), idempotency.c.request_id == bindparam("with_id")
 )
@@ -47,6 +55,8 @@ class Statements:
     """Those that bring the database's time along, which is a column on one engine only."""
 
     advance: Executable
+    advance_using: Executable
+    """As `advance`, with `usage.CHANGE` before it in one statement: for an engine where each costs a round trip."""
     recall: Executable
 
     @classmethod
@@ -54,10 +64,13 @@ class Statements:
         """`clock` is the column; NULL when there is none."""
         known = (idempotency.c.principal == bindparam("by")) & (idempotency.c.request_id == bindparam("with_id"))
         anchor = select(literal(1).label("one")).subquery("anchor")
+        advance = update(log_head).values(revision=log_head.c.revision + 1, audit_size=log_head.c.audit_size + 1)
+        taken = (log_head.c.revision, log_head.c.audit_size, clock.label("clock"))
+        # The usage first: its row is found before the head is waited for, so that it is not looked up anew after that.
+        used = CHANGE.returning(literal(1).label("head")).cte("used")
         return cls(
-            advance=update(log_head)
-            .values(revision=log_head.c.revision + 1, audit_size=log_head.c.audit_size + 1)
-            .returning(log_head.c.revision, log_head.c.audit_size, clock.label("clock")),
+            advance=advance.returning(*taken),
+            advance_using=advance.where(log_head.c.id == used.c.head).returning(*taken, *used.c),
             # One row in any case: the time comes even when there is no record.
             recall=select(clock.label("clock"), idempotency).select_from(anchor.outerjoin(idempotency, known)),
         )
@@ -71,6 +84,19 @@ def take_revision(session: Session, statements: Statements) -> tuple[int, int]:
         raise LookupError(msg)
     _learn_time(session, row)
     return row.revision, row.audit_size
+
+
+def take_revision_using(
+    session: Session, statements: Statements, project: str, change: Usage
+) -> tuple[int, int, Account]:
+    """As `take_revision`, with `change` made to what the project uses; its row is locked just before the head.
+
+    Raises: PROJECT_NOT_FOUND.
+    """
+    row = session.lock(statements.advance_using, change_values(project, change))
+    account = to_account(row, project)
+    _learn_time(session, row)
+    return row.revision, row.audit_size, account  # type: ignore[union-attr]  # None was refused
 
 
 def present_revision(session: Session) -> int:
@@ -147,23 +173,48 @@ def write_log(session: Session, entry_of: AuditSubject, events: tuple[Event, ...
         outcome="applied",
         detail=digest.digest() if rows else b"",
     )
+    session.add(audit, _audit_row(entry))
+
+
+def write_denials(session: Session, denials: Sequence[Denial]) -> None:
+    """Add an audit entry for each call that was refused: they take an index and no revision."""
+    row = session.lock(_LENGTHEN, {"more": len(denials)})
+    if row is None:
+        msg = "the log has no head; the database was not set up"
+        raise LookupError(msg)
+    first = row.audit_size - len(denials) + 1
+    entries = [
+        AuditEntry(
+            index=first + at,
+            revision=0,
+            time=session.now,
+            actor=denial.actor,
+            method=denial.method,
+            resource=denial.resource,
+            request_id=denial.request_id,
+            outcome=denial.outcome,
+            detail=b"",
+        )
+        for at, denial in enumerate(denials)
+    ]
+    session.add(audit, *(_audit_row(entry) for entry in entries))
+
+
+def _audit_row(entry: AuditEntry) -> dict[str, Any]:
     leaf = entry.leaf()
-    session.add(
-        audit,
-        {
-            "audit_index": entry.index,
-            "revision": entry.revision,
-            "leaf": leaf,
-            "leaf_hash": leaf_hash(leaf),
-            "time": entry.time,
-            "actor": entry.actor,
-            "method": entry.method,
-            "resource": entry.resource,
-            "request_id": entry.request_id,
-            "outcome": entry.outcome,
-            "detail": entry.detail,
-        },
-    )
+    return {
+        "audit_index": entry.index,
+        "revision": entry.revision,
+        "leaf": leaf,
+        "leaf_hash": leaf_hash(leaf),
+        "time": entry.time,
+        "actor": entry.actor,
+        "method": entry.method,
+        "resource": entry.resource,
+        "request_id": entry.request_id,
+        "outcome": entry.outcome,
+        "detail": entry.detail,
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,7 +253,7 @@ def _event_row(one: Event) -> dict[str, Any]:
     }
 
 
-def _places(resource: Project | Model | Version | Pointer | Artifact) -> tuple[str, str, str]:
+def _places(resource: Resource) -> tuple[str, str, str]:  # noqa: PLR0911 - one for each kind
     """Project, model and stage of an event, for followers that want only some."""
     match resource:
         case Project():
@@ -216,3 +267,9 @@ def _places(resource: Project | Model | Version | Pointer | Artifact) -> tuple[s
             return resource.model.project, resource.model.model, stage
         case Artifact():
             return resource.version.project, resource.version.model, ""
+        case RoleBinding():
+            return resource.name.project, resource.name.model, ""
+        case ServiceAccount():
+            return resource.name.project, "", ""
+        case Role() | Token():
+            return "", "", ""

@@ -5,39 +5,57 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Select, bindparam, select, update
+from sqlalchemy import Select, bindparam, delete, select, update
 from sqlalchemy.dialects.postgresql import insert as insert_or_skip
 
 from registry_grpc.domain.errors import Reason, RegistryError
-from registry_grpc.domain.names import ModelName
+from registry_grpc.domain.names import ModelName, project_not_found
 from registry_grpc.domain.resources import Model
 from registry_grpc.ports.repositories import Numbered
 from registry_grpc.storage.sql.projects import require_project
 from registry_grpc.storage.sql.tables import model as table
+from registry_grpc.storage.sql.tables import pointer
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from registry_grpc.storage.sql.session import Record, Session
 
 _NAMED = (table.c.project == bindparam("project")) & (table.c.id == bindparam("model"))
 _GET = select(table).where(_NAMED)
-_STATE = select(table.c.uid, table.c.delete_time).where(_NAMED)
+_STATE = select(table.c.uid, table.c.delete_time, table.c.buried).where(_NAMED)
 _LOCK = _GET.with_for_update(key_share=True)
+_LOCK_UID = select(table).where(table.c.uid == bindparam("of")).with_for_update(key_share=True)
+_LOCK_ALL = (
+    select(table.c.uid).where(table.c.project == bindparam("of")).order_by(table.c.uid).with_for_update(key_share=True)
+)
+_ALL = (
+    select(table)
+    .where(table.c.project == bindparam("of"), table.c.uid > bindparam("after"))
+    .order_by(table.c.uid)
+    .limit(bindparam("limit"))
+)
+_PURGEABLE = (
+    select(table).where(table.c.purge_time <= bindparam("now")).order_by(table.c.purge_time).limit(bindparam("limit"))
+)
+_POINTERS_DELETE = delete(pointer).where(pointer.c.model_uid == bindparam("of"))
+_DELETE = delete(table).where(table.c.uid == bindparam("of"))
 _INSERT = insert_or_skip(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
 _UPDATE = update(table).where(table.c.uid == bindparam("key"))
 _NUMBER = (
     update(table)
     .where(table.c.project == bindparam("in_project"), table.c.id == bindparam("with_id"))
     .values(last_version_number=table.c.last_version_number + 1)
-    .returning(table.c.uid, table.c.last_version_number, table.c.delete_time)
+    .returning(table.c.uid, table.c.last_version_number, table.c.delete_time, table.c.buried)
 )
 
 
 @cache
-def _list(*, from_start: bool, descending: bool, show_deleted: bool) -> Select[Any]:
+def _list(*, from_start: bool, descending: bool, show_deleted: bool, chosen: bool) -> Select[Any]:
     order = table.c.id.desc() if descending else table.c.id
-    statement = select(table).where(table.c.project == bindparam("project"))
+    statement = select(table).where(table.c.project == bindparam("project"), ~table.c.buried)
+    if chosen:
+        statement = statement.where(table.c.id.in_(bindparam("only", expanding=True)))
     if not from_start:
         after = bindparam("after", type_=table.c.id.type)
         statement = statement.where(table.c.id < after if descending else table.c.id > after)
@@ -56,16 +74,25 @@ class Models:
     def get(self, name: ModelName) -> Model:
         """See the port."""
         row = self._session.one(_GET, {"project": name.project, "model": name.model})
-        if row is None:
+        if row is None or row.buried:
             raise self._missing(name)
         return _model(row)
 
     def lock(self, name: ModelName) -> Model:
         """See the port."""
         row = self._session.lock(_LOCK, {"project": name.project, "model": name.model})
-        if row is None:
+        if row is None or row.buried:
             raise self._missing(name)
         return _model(row)
+
+    def lock_uid(self, uid: str) -> Model | None:
+        """See the port."""
+        row = self._session.lock(_LOCK_UID, {"of": uid})
+        return _model(row) if row else None
+
+    def lock_all(self, project: str) -> None:
+        """See the port."""
+        self._session.lock_rows(_LOCK_ALL, {"of": project})
 
     def list(
         self,
@@ -75,15 +102,18 @@ class Models:
         limit: int,
         descending: bool = False,
         show_deleted: bool = False,
+        only: Collection[str] | None = None,
     ) -> Sequence[Model]:
         """See the port."""
-        statement = _list(from_start=not after, descending=descending, show_deleted=show_deleted)
-        rows = self._session.all(statement, {"project": project, "after": after, "limit": limit})
+        chosen = only is not None
+        statement = _list(from_start=not after, descending=descending, show_deleted=show_deleted, chosen=chosen)
+        values = {"project": project, "after": after, "limit": limit, "only": list(only or ())}
+        rows = self._session.all(statement, values)
         return [_model(row) for row in rows]
 
     def insert(self, model: Model) -> None:
         """See the port."""
-        values = {**_values(model), "last_version_number": 0}
+        values = {**_values(model), "last_version_number": 0, "buried": False}
         if self._session.stamp(_INSERT, values) != 1:
             raise self._taken(model.name)
 
@@ -91,14 +121,30 @@ class Models:
         """See the port."""
         self._session.replace(_UPDATE, {"key": model.uid, **_values(model)})
 
+    def all_of(self, project: str, *, after: str, limit: int) -> Sequence[Model]:
+        """See the port."""
+        rows = self._session.all(_ALL, {"of": project, "after": after, "limit": limit})
+        return [_model(row) for row in rows]
+
+    def purgeable(self, limit: int) -> Sequence[Model]:
+        """See the port."""
+        rows = self._session.all(_PURGEABLE, {"now": self._session.now, "limit": limit})
+        return [_model(row) for row in rows]
+
+    def delete(self, uid: str) -> None:
+        """See the port."""
+        self._session.stamp(_POINTERS_DELETE, {"of": uid})
+        self._session.stamp(_DELETE, {"of": uid})
+
     def number_version(self, name: ModelName) -> Numbered:
         """See the port."""
         row = self._session.lock(_NUMBER, {"in_project": name.project, "with_id": name.model})
-        if row is None:
+        if row is None or row.buried:
             raise self._missing(name)
         return Numbered(model_uid=row.uid, number=row.last_version_number, deleted=row.delete_time is not None)
 
     def _missing(self, name: ModelName) -> RegistryError:
+        # In a deleted project everything answers as if the project were absent.
         require_project(self._session, name.project)
         return model_not_found(name)
 
@@ -116,9 +162,12 @@ class Models:
 
 def require_model(session: Session, name: ModelName) -> None:
     """Raises: PROJECT_NOT_FOUND, MODEL_NOT_FOUND."""
-    if session.one(_STATE, {"project": name.project, "model": name.model}) is None:
+    row = session.one(_STATE, {"project": name.project, "model": name.model})
+    if row is None:
         require_project(session, name.project)
         raise model_not_found(name)
+    if row.buried:
+        raise project_not_found(name.project)
 
 
 def model_not_found(name: ModelName) -> RegistryError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, delete, select, tuple_
+from sqlalchemy import bindparam, delete, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from registry_grpc.domain.names import ModelName
@@ -58,10 +58,22 @@ _SNAPSHOT = (
     .select_from(_TARGETED.join(model, model.c.uid == table.c.model_uid))
     .where(
         model.c.delete_time.is_(None),
+        ~model.c.buried,
         tuple_(table.c.model_uid, table.c.kind, table.c.id)
         > tuple_(bindparam("a"), bindparam("b", type_=model.c.id.type), bindparam("c")),
     )
     .order_by(table.c.model_uid, table.c.kind, table.c.id)
+    .limit(bindparam("limit"))
+)
+_OF_PROJECT = (
+    select(*_COLUMNS)
+    .select_from(_TARGETED.join(model, model.c.uid == table.c.model_uid))
+    .where(
+        table.c.project == bindparam("project"),
+        model.c.delete_time.is_(None),
+        or_(bindparam("of_kind", type_=table.c.kind.type).is_(None), table.c.kind == bindparam("of_kind")),
+    )
+    .order_by(table.c.model, table.c.kind, table.c.id)
     .limit(bindparam("limit"))
 )
 _INSERT = upsert(table)
@@ -124,6 +136,11 @@ class Pointers:
         """See the port."""
         rows = self._session.all(_NAMED, {"project": project, "names": list(names)})
         return [_pointer(row) for row in rows]
+
+    def of_project(self, project: str, kind: PointerKind | None = None, *, limit: int) -> Sequence[Pointer]:
+        """See the port."""
+        values = {"project": project, "of_kind": kind, "limit": limit}
+        return [_pointer(row) for row in self._session.all(_OF_PROJECT, values)]
 
     def snapshot(self, *, after: tuple[str, str, str], limit: int) -> Sequence[Pointer]:
         """See the port."""

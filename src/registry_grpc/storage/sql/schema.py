@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-HEAD = "0003"
+HEAD = "0005"
 """The revision this program knows; a test compares it with the newest file of `migrations/versions/`."""
 
 _LOCK_KEY = 0x6D726567  # "mreg": one migration at a time, whichever replica starts it
@@ -107,6 +107,10 @@ def _upgrade(connection: Connection) -> tuple[str, str]:
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+    if connection.dialect.name == "sqlite":
+        broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+        if broken:
+            raise SchemaError(f"the upgrade would break references between tables, nothing was changed: {broken[:5]}")
     return before.current, HEAD
 
 
@@ -129,7 +133,8 @@ def _writing(address: URL, work: Callable[[Connection], T]) -> T:
         return _on(postgresql.engine_for(address, pool_size=1, session_limits=_LIMITS), work)
     lock = sqlite.lock_file(Path(address.database or ""))
     try:
-        return _on(sqlite.engine_for(address, sqlite.WRITER, pool_size=1), work)
+        # A table that others reference is rebuilt by dropping it; the keys are checked afterwards, by `_upgrade`.
+        return _on(sqlite.engine_for(address, (*sqlite.WRITER, "foreign_keys=OFF"), pool_size=1), work)
     finally:
         os.close(lock)
 

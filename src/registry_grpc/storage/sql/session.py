@@ -77,6 +77,12 @@ class Session:
         self._require_write()
         return self._execute(statement, values).first()
 
+    def lock_rows(self, statement: Executable, values: Mapping[str, Any]) -> Sequence[Record]:
+        """As `all`, for a statement that locks or changes what it finds."""
+        self._require_write()
+        rows: Sequence[Record] = self._execute(statement, values).all()
+        return rows
+
     def change(self, statement: Executable, values: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> int:
         """Run a writing statement; returns the number of rows it touched."""
         self._require_write()
@@ -95,7 +101,7 @@ class Session:
             rows, self._added = self._added, []
             insert_rows(self.connection, rows)
 
-    def stamp(self, statement: Executable, values: Mapping[str, Any]) -> int:
+    def stamp(self, statement: Executable, values: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> int:
         """As `change`, for rows that carry a revision: only after `Unit.advance`."""
         self._require_advance()
         return self.change(statement, values)

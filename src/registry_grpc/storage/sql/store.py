@@ -20,12 +20,13 @@ from registry_grpc.storage.sql.sqlite import SqliteDatabase
 from registry_grpc.storage.sql.unit import SqlReader, SqlUnit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection
 
     from registry_grpc.domain.calls import Call
+    from registry_grpc.domain.events import Denial
     from registry_grpc.ports.store import CommitObserver, Reader, Unit
     from registry_grpc.storage.sql.database import Database
 
@@ -111,6 +112,10 @@ class SqlStore:
         if self.observer is not None and committed.revision and committed.replay is None:
             self.observer.committed(committed.revision, committed.events)
         return committed
+
+    def record_denials(self, denials: Sequence[Denial]) -> None:
+        """See the port."""
+        self._in_transaction(lambda session: journal.write_denials(session, denials))
 
     def acquire_lease(self, name: str, holder: str, ttl: timedelta) -> int | None:
         """See the port."""

@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, Any, cast
 from registry_grpc.domain.calls import SYSTEM
 from registry_grpc.domain.events import Change, Event
 from registry_grpc.storage.sql import journal
+from registry_grpc.storage.sql.access import Access
 from registry_grpc.storage.sql.artifacts import Artifacts
 from registry_grpc.storage.sql.blobs import Blobs
 from registry_grpc.storage.sql.documents import resource_type
 from registry_grpc.storage.sql.feed import Feed
 from registry_grpc.storage.sql.history import History
+from registry_grpc.storage.sql.inserts import joins_rows
 from registry_grpc.storage.sql.models import Models
 from registry_grpc.storage.sql.pointers import Pointers
 from registry_grpc.storage.sql.projects import Projects
 from registry_grpc.storage.sql.tokens import Tokens
 from registry_grpc.storage.sql.uploads import Uploads
+from registry_grpc.storage.sql.usage import Usages
 from registry_grpc.storage.sql.versions import Versions
 
 if TYPE_CHECKING:
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
     from registry_grpc.domain.calls import Call
     from registry_grpc.domain.events import Action
+    from registry_grpc.domain.tenancy import Account, Usage
     from registry_grpc.storage.sql.session import Session
 
 
@@ -43,6 +47,8 @@ class SqlReader:
         self.artifacts = Artifacts(session)
         self.blobs = Blobs(session)
         self.uploads = Uploads(session)
+        self.usage = Usages(session)
+        self.access = Access(session)
         self.tokens = Tokens(session)
         self.feed = Feed(session)
 
@@ -93,6 +99,19 @@ class SqlUnit(SqlReader):
         revision, audit_index = journal.take_revision(self.session, self._statements)
         self._taken = _Taken(revision, audit_index, resource)
         return revision
+
+    def advance_using(self, resource: str, project: str, change: Usage) -> tuple[int, Account]:
+        """See the port."""
+        if self.session.validate_only or not joins_rows(self.session.connection):
+            account = self.usage.change(project, change)
+            return self.advance(resource), account
+        if self.session.advanced:
+            msg = "Unit.advance was called twice"
+            raise RuntimeError(msg)
+        self.session.advanced = True
+        revision, audit_index, account = journal.take_revision_using(self.session, self._statements, project, change)
+        self._taken = _Taken(revision, audit_index, resource)
+        return revision, account
 
     def record(self, action: Action, after: object) -> None:
         """See the port."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Select, bindparam, delete, func, insert, select, tuple_, update
+from sqlalchemy import Select, bindparam, delete, exists, func, insert, or_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from registry_grpc.domain.artifacts import Upload, UploadPart, UploadState
 from registry_grpc.domain.names import UploadName, VersionName
+from registry_grpc.storage.sql.projects import live_project
 from registry_grpc.storage.sql.tables import upload as table
 from registry_grpc.storage.sql.tables import upload_part as part
+from registry_grpc.storage.sql.tables import version
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -20,8 +22,8 @@ if TYPE_CHECKING:
     from registry_grpc.storage.sql.session import Record, Session
 
 _NAMED = (table.c.id == bindparam("with_id")) & (table.c.project == bindparam("in_project"))
-_GET = select(table).where(_NAMED)
-_LOCK = _GET.with_for_update(key_share=True)
+_GET = select(table).where(_NAMED, live_project(bindparam("in_project")))
+_LOCK = select(table).where(_NAMED).with_for_update(key_share=True)
 _INSERT = insert(table)
 _UPDATE = update(table).where(_NAMED)
 _EXPIRED = (
@@ -55,10 +57,27 @@ _PUT_PART = _PUT.on_conflict_do_update(
 )
 _DELETE_PARTS = delete(part).where(part.c.upload == bindparam("of"))
 
+_OF_VERSION = table.c.version_uid == bindparam("of")
+_OPEN = table.c.state.in_([UploadState.ACTIVE, UploadState.FINALIZING])
+_END = (
+    update(table)
+    .where(_OF_VERSION, _OPEN)
+    .values(state=UploadState.EXPIRED, epoch=table.c.epoch + 1, failure="its version was purged")
+    .returning(table.c.size_bytes)
+)
+_HASTEN = update(table).where(_OF_VERSION, table.c.expire_time > bindparam("now")).values(expire_time=bindparam("now"))
+_FORGET_PARTS = delete(part).where(part.c.upload.in_(select(table.c.id).where(_OF_VERSION)))
+_FORGET = delete(table).where(_OF_VERSION, or_(table.c.state == UploadState.COMMITTED, table.c.dropped))
+_FORGET_ORPHAN = delete(table).where(
+    _NAMED, table.c.dropped, ~exists(select(version.c.uid).where(version.c.uid == table.c.version_uid))
+)
+
 
 @cache
-def _list(*, by_state: bool, from_start: bool) -> Select[Any]:
+def _list(*, by_state: bool, from_start: bool, by_creator: bool) -> Select[Any]:
     statement = select(table).where(table.c.version_uid == bindparam("in_version"))
+    if by_creator:
+        statement = statement.where(table.c.creator == bindparam("by"))
     if by_state:
         statement = statement.where(table.c.state.in_(bindparam("states", expanding=True)))
     if not from_start:
@@ -101,6 +120,7 @@ class Uploads:
         states: Collection[UploadState] = (),
         after: tuple[datetime, str] | None = None,
         limit: int = 1000,
+        creator: str = "",
     ) -> Sequence[Upload]:
         """See the port."""
         time, upload_id = after or (None, "")
@@ -110,8 +130,9 @@ class Uploads:
             "after_time": time,
             "after_id": upload_id,
             "limit": limit,
+            "by": creator,
         }
-        statement = _list(by_state=bool(states), from_start=after is None)
+        statement = _list(by_state=bool(states), from_start=after is None, by_creator=bool(creator))
         return [_upload(row) for row in self._session.all(statement, values)]
 
     def parts(self, name: UploadName) -> Sequence[UploadPart]:
@@ -145,6 +166,18 @@ class Uploads:
         """See the port."""
         rows = self._session.all(_ENDED, {"now": self._session.now, "limit": limit})
         return [_upload(row) for row in rows]
+
+    def forget_of(self, version_uid: str) -> tuple[int, int]:
+        """See the port."""
+        ended = self._session.lock_rows(_END, {"of": version_uid})
+        self._session.change(_HASTEN, {"of": version_uid, "now": self._session.now})
+        self._session.change(_FORGET_PARTS, {"of": version_uid})
+        self._session.change(_FORGET, {"of": version_uid})
+        return len(ended), sum(int(row.size_bytes) for row in ended)
+
+    def forget_orphan(self, name: UploadName) -> None:
+        """See the port."""
+        self._session.change(_FORGET_ORPHAN, _key(name))
 
     def open_by(self, creator: str, limit: int) -> int:
         """See the port."""

@@ -5,14 +5,15 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Select, and_, bindparam, false, func, insert, select, tuple_, update
+from sqlalchemy import Select, and_, bindparam, delete, false, func, insert, select, tuple_, update
 
 from registry_grpc.domain.errors import Reason, RegistryError
 from registry_grpc.domain.names import ModelName, VersionName
 from registry_grpc.domain.pointers import PointerKind
 from registry_grpc.domain.resources import VersionState
 from registry_grpc.storage.sql.models import require_model
-from registry_grpc.storage.sql.tables import pointer, stage
+from registry_grpc.storage.sql.projects import live_project
+from registry_grpc.storage.sql.tables import model, pointer, stage
 from registry_grpc.storage.sql.tables import stage_assignment as arrival
 from registry_grpc.storage.sql.tables import version as table
 from registry_grpc.storage.sql.version_rows import to_values, to_version
@@ -41,10 +42,13 @@ _GET = _ALL.where(
     table.c.project == bindparam("project"),
     table.c.model == bindparam("model"),
     table.c.number == bindparam("number"),
+    live_project(bindparam("project")),
 )
 _FIND = _ALL.where(
     tuple_(table.c.project, table.c.model, table.c.number).in_(bindparam("names", expanding=True)),
+    live_project(table.c.project),
 )
+_OF_LIVE_MODEL = table.c.model_uid.in_(select(model.c.uid).where(model.c.delete_time.is_(None), ~model.c.buried))
 _NEWEST_READY = _OF_MODEL.where(_LIVE, table.c.state == VersionState.READY).order_by(_NEWEST).limit(1)
 _ARRIVAL = and_(arrival.c.version_uid == table.c.uid, arrival.c.stage == bindparam("in_stage"))
 _NEWEST_HOLDER = (
@@ -59,7 +63,8 @@ _BY_DIGEST = (
     .limit(1)
 )
 _EXPIRED = (
-    _ALL.where(_LIVE, table.c.state == VersionState.DRAFT, table.c.expire_time <= bindparam("now"))
+    # One in a deleted model cannot be deleted, and must not keep others from their turn.
+    _ALL.where(_LIVE, _OF_LIVE_MODEL, table.c.state == VersionState.DRAFT, table.c.expire_time <= bindparam("now"))
     .order_by(table.c.expire_time)
     .limit(bindparam("limit"))
 )
@@ -89,6 +94,21 @@ _MULTIPLY_HELD = (
     .having(func.count() > 1)
     .order_by(table.c.stage, table.c.model)
 )
+_IN_STAGES = (
+    _ALL.where(
+        _LIVE,
+        _OF_LIVE_MODEL,
+        table.c.project == bindparam("project"),
+        table.c.stage.in_(bindparam("stages", expanding=True)),
+    )
+    .order_by(table.c.model, table.c.number)
+    .limit(bindparam("limit"))
+)
+_COUNT_LIVE = select(func.count()).where(table.c.model_uid == bindparam("model_uid"), _LIVE)
+_PURGEABLE = _ALL.where(table.c.purge_time <= bindparam("now")).order_by(table.c.purge_time).limit(bindparam("limit"))
+_BY_UID = _ALL.where(table.c.uid == bindparam("of"))
+_POINTERS_DELETE = delete(pointer).where(pointer.c.version_uid == bindparam("of"))
+_DELETE = delete(table).where(table.c.uid == bindparam("of"))
 _SET_EXCLUSIVE = update(table).where(table.c.project == bindparam("in_project"), table.c.stage == bindparam("in_stage"))
 
 # Read when the row is written, which is after `advance`: no project can change its stages in between.
@@ -215,6 +235,31 @@ class Versions:
         """See the port."""
         rows = self._session.all(_EXPIRED, {"now": self._session.now, "limit": limit})
         return [to_version(row) for row in rows]
+
+    def in_stages(self, project: str, stages: Collection[str], limit: int) -> Sequence[Version]:
+        """See the port."""
+        rows = self._session.all(_IN_STAGES, {"project": project, "stages": list(stages), "limit": limit})
+        return [to_version(row) for row in rows]
+
+    def count_live(self, model_uid: str) -> int:
+        """See the port."""
+        row = self._session.one(_COUNT_LIVE, {"model_uid": model_uid})
+        return int(row[0]) if row else 0
+
+    def purgeable(self, limit: int) -> Sequence[Version]:
+        """See the port."""
+        rows = self._session.all(_PURGEABLE, {"now": self._session.now, "limit": limit})
+        return [to_version(row) for row in rows]
+
+    def by_uid(self, uid: str) -> Version | None:
+        """See the port."""
+        row = self._session.one(_BY_UID, {"of": uid})
+        return to_version(row) if row else None
+
+    def delete(self, uid: str) -> None:
+        """See the port."""
+        self._session.stamp(_POINTERS_DELETE, {"of": uid})
+        self._session.stamp(_DELETE, {"of": uid})
 
     def _require_free_label(self, version: Version) -> None:
         """Look before writing: the model is locked, and a broken constraint would end the transaction."""

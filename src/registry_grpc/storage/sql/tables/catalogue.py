@@ -18,10 +18,26 @@ project = Table(
     document("stages", documents.STAGES),
     document("tags", documents.LABELS),
     document("annotations", documents.LABELS),
+    document("quotas", documents.QUOTAS),
+    document("retention", documents.RETENTION),
     moment("create_time"),
     moment("update_time"),
+    moment("delete_time", nullable=True),
+    moment("purge_time", nullable=True),
     count("revision"),
     UniqueConstraint("uid"),
+)
+
+# One row a project: the lock under which it uses more or less. Every number can be counted anew from the other tables.
+project_usage = Table(
+    "project_usage",
+    metadata,
+    Column("project", Key, ForeignKey("project.id"), primary_key=True),
+    count("stored_bytes"),
+    count("reserved_bytes"),
+    count("models"),
+    count("versions"),
+    count("open_uploads"),
 )
 
 # What the unique index over exclusive stages must know of a project's stages; follows `project.stages`.
@@ -51,9 +67,12 @@ model = Table(
     moment("update_time"),
     moment("delete_time", nullable=True),
     moment("purge_time", nullable=True),
+    # Its project is deleted. Kept here, so that whoever locks a model knows it without another row.
+    flag("buried"),
     count("revision"),
     UniqueConstraint("project", "id"),
 )
+index_where("ix_model_purge_time", "purge_time IS NOT NULL", model.c.purge_time)
 
 # `project` and `model` repeat what the model's row says: names never change, and reads need no join.
 version = Table(
@@ -79,6 +98,7 @@ version = Table(
     count("total_size_bytes"),
     key("manifest_digest"),
     text("creator"),
+    text("copied_from"),
     moment("create_time"),
     moment("update_time"),
     moment("finalize_time", nullable=True),
@@ -100,6 +120,7 @@ index_where(
 index_where("ix_version_stage", "stage <> ''", version.c.project, version.c.stage, version.c.model)
 index_where("ix_version_manifest_digest", "manifest_digest <> ''", version.c.manifest_digest, version.c.model_uid)
 index_where("ix_version_expire_time", "state = 'draft'", version.c.expire_time)
+index_where("ix_version_purge_time", "purge_time IS NOT NULL", version.c.purge_time)
 
 pointer = Table(
     "pointer",
@@ -120,10 +141,11 @@ pointer = Table(
     Index(None, "project", "kind", "id"),
 )
 
+# History outlives what it tells of: no foreign keys.
 stage_assignment = Table(
     "stage_assignment",
     metadata,
-    Column("model_uid", Key, ForeignKey("model.uid"), nullable=False),
+    key("model_uid"),
     count("revision"),
     Column("idx", Integer, nullable=False),
     key("stage"),
@@ -131,7 +153,7 @@ stage_assignment = Table(
     key("project"),
     key("model"),
     count("number"),
-    Column("version_uid", Key, ForeignKey("version.uid"), nullable=False),
+    key("version_uid"),
     text("manifest_digest"),
     count("previous_number"),
     choice("action", StageAction),

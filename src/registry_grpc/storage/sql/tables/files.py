@@ -7,11 +7,13 @@ from registry_grpc.storage.sql import documents
 from registry_grpc.storage.sql.columns import Key, choice, count, document, flag, index_where, key, moment, octets, text
 from registry_grpc.storage.sql.tables.metadata import metadata
 
+# A blob outlives its project until its bytes are collected. Several may name one object, after copies between projects:
+# an object may be deleted only when no LIVE, DAMAGED or CONDEMNED blob of any project has its key.
 blob = Table(
     "blob",
     metadata,
     Column("uid", Key, primary_key=True),
-    Column("project", Key, ForeignKey("project.id"), nullable=False),
+    key("project"),
     key("sha256"),
     count("size_bytes"),
     key("key"),
@@ -22,7 +24,7 @@ blob = Table(
     moment("check_time"),
     text("damage"),
     moment("damage_time", nullable=True),
-    UniqueConstraint("key"),
+    Index(None, "key"),
     Index(None, "state", "create_time"),
     Index(None, "state", "check_time"),
 )
@@ -51,12 +53,13 @@ artifact = Table(
     Index(None, "version_uid", "folded_path"),
 )
 
+# One that ended without a file outlives its version until the store has dropped what it left there.
 upload = Table(
     "upload",
     metadata,
     Column("id", Key, primary_key=True),
-    Column("project", Key, ForeignKey("project.id"), nullable=False),
-    Column("version_uid", Key, ForeignKey("version.uid"), nullable=False),
+    key("project"),
+    key("version_uid"),
     key("model"),
     count("number"),
     key("path"),

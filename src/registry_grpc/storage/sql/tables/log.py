@@ -71,17 +71,6 @@ idempotency = Table(
     PrimaryKeyConstraint("principal", "request_id"),
 )
 
-token = Table(
-    "token",
-    metadata,
-    Column("id", Key, primary_key=True),
-    octets("secret_hash"),
-    text("principal"),
-    moment("create_time"),
-    moment("expire_time", nullable=True),
-    moment("revoke_time", nullable=True),
-)
-
 lease = Table(
     "lease",
     metadata,

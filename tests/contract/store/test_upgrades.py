@@ -1,0 +1,80 @@
+"""What a database of an older schema is turned into: made by the migrations of its time, filled by hand."""
+
+import contextlib
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from alembic import command
+from sqlalchemy import create_engine, make_url, text
+
+from registry_grpc.domain.access_names import REGISTRY
+from registry_grpc.storage.sql import SqlStore, schema
+from tests.contract.store.builders import SECOND
+
+THEN = datetime(2026, 1, 2, tzinfo=UTC)
+MICROS = int(THEN.timestamp()) * 1_000_000
+PROJECT = f"""INSERT INTO project (id, uid, display_name, description, stages, tags, annotations, create_time,
+    update_time, revision) VALUES ('default', 'p', '', '', '[1,[]]', '[1,{{}}]', '[1,{{}}]', {MICROS}, {MICROS}, 1)"""  # noqa: S608 - numbers of ours
+REGISTRY_ROWS = (
+    "INSERT INTO registry (id, registry_uid, epoch) VALUES (1, 'r', 1)",
+    "INSERT INTO log_head (id, revision, audit_size) VALUES (1, 7, 9)",
+    PROJECT,
+)
+
+
+@contextlib.contextmanager
+def as_of(url, revision):
+    """A connection to an empty database of that schema; committed at the end."""
+    if url.startswith("sqlite"):
+        Path(make_url(url).database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        config = schema._config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+        yield lambda *statements: [connection.execute(text(statement)) for statement in statements]
+    engine.dispose()
+
+
+def test_bytes_from_before_the_scrubber_are_as_old_as_their_upload(url):
+    with as_of(url, "0002") as execute:
+        execute(
+            *REGISTRY_ROWS,
+            f"""INSERT INTO blob (uid, project, sha256, size_bytes, key, block_digests, state, create_time)
+                VALUES ('b', 'default', '{"a" * 64}', 3, 'k', '', 'live', {MICROS})""",  # noqa: S608 - numbers of ours
+        )
+
+    assert schema.upgrade(url) == ("0002", schema.HEAD)
+
+    store = SqlStore(url)
+    assert store.read(lambda reader: reader.blobs.due(THEN)) is None
+    assert store.read(lambda reader: reader.blobs.due(THEN + SECOND)).uid == "b"
+    store.close()
+
+
+@pytest.mark.parametrize("empty", [False, True])
+def test_whoever_administered_an_older_registry_still_does(url, empty):
+    with as_of(url, "0003") as execute:
+        if not empty:
+            execute(
+                *REGISTRY_ROWS,
+                f"""INSERT INTO token (id, secret_hash, principal, create_time)
+                    VALUES ('abcdefghijkl', '', 'user:admin', {MICROS})""",  # noqa: S608 - numbers of ours
+            )
+
+    schema.upgrade(url)
+
+    store = SqlStore(url)
+    [binding] = store.read(lambda reader: reader.access.bindings.list(REGISTRY, after="", limit=9))
+    assert (str(binding.name), str(binding.role), binding.members) == (
+        "roleBindings/admin",
+        "roles/admin",
+        ("user:admin",),
+    )
+    assert not binding.condition
+    assert store.read(lambda reader: reader.feed.head()) == (1 if empty else 7)
+    if not empty:
+        token = store.read(lambda reader: reader.tokens.get("abcdefghijkl"))
+        assert (token.principal, token.creator, token.revision) == ("user:admin", "", 0)
+    store.close()

@@ -1,0 +1,180 @@
+"""A request for every RPC of the contract, about things in one project. A new RPC without one fails the matrix."""
+
+import importlib
+import pkgutil
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from google.protobuf import message_factory
+
+import registry_grpc.v1 as contract
+
+ARTIFACT = "a" * 26
+UPLOAD = str(uuid.UUID(int=7))
+
+
+@dataclass(frozen=True)
+class Method:
+    """One RPC, as the descriptors say."""
+
+    path: str
+    request: Any
+    """Class of its request."""
+    response: Any
+    client_streams: bool
+    server_streams: bool
+
+
+def methods() -> list[Method]:
+    """Every RPC of every service of the contract."""
+    found = {}
+    for module in pkgutil.iter_modules(contract.__path__):
+        if not module.name.endswith("_pb2"):
+            continue
+        file = importlib.import_module(f"registry_grpc.v1.{module.name}").DESCRIPTOR
+        for service in file.services_by_name.values():
+            for each in service.methods:
+                path = f"/{service.full_name}/{each.name}"
+                found[path] = Method(
+                    path,
+                    message_factory.GetMessageClass(each.input_type),
+                    message_factory.GetMessageClass(each.output_type),
+                    each.client_streaming,
+                    each.server_streaming,
+                )
+    return [found[path] for path in sorted(found)]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A project, and what may be in it."""
+
+    project: str
+    """Its id."""
+    token: str = "tokens/" + "0" * 12
+    """Of an account of it."""
+
+    @property
+    def name(self) -> str:
+        return f"projects/{self.project}"
+
+    @property
+    def model(self) -> str:
+        return f"{self.name}/models/m"
+
+    @property
+    def version(self) -> str:
+        return f"{self.model}/versions/1"
+
+    @property
+    def account(self) -> str:
+        return f"serviceAccount:{self.project}/there"
+
+
+DRY = {"validate_only": True}
+"""Nothing the matrix does may change what the next call of it meets."""
+_NEW = "never-made"
+EXAMPLES: dict[str, Callable[[Place], dict[str, Any]]] = {
+    "AccessService.GetCaller": lambda _: {},
+    "AccessService.TestPermissions": lambda at: {"resource": at.name, "permissions": ["models.get"]},
+    "AccessService.CreateRole": lambda _: {"role_id": _NEW, "role": {"permissions": ["models.get"]}} | DRY,
+    "AccessService.GetRole": lambda _: {"name": "roles/viewer"},
+    "AccessService.ListRoles": lambda _: {},
+    "AccessService.UpdateRole": lambda _: {"role": {"name": f"roles/{_NEW}", "description": "x"}} | DRY,
+    "AccessService.DeleteRole": lambda _: {"name": f"roles/{_NEW}"} | DRY,
+    "AccessService.CreateRoleBinding": lambda at: (
+        {"parent": at.name, "role_binding": {"role": "roles/viewer", "members": ["user:eve"]}} | DRY
+    ),
+    "AccessService.GetRoleBinding": lambda at: {"name": f"{at.name}/roleBindings/b"},
+    "AccessService.ListRoleBindings": lambda at: {"parent": at.name},
+    "AccessService.UpdateRoleBinding": lambda at: (
+        {"role_binding": {"name": f"{at.name}/roleBindings/b", "description": "x"}} | DRY
+    ),
+    "AccessService.DeleteRoleBinding": lambda at: {"name": f"{at.name}/roleBindings/b"} | DRY,
+    "AccessService.CreateServiceAccount": lambda at: {"parent": at.name, "service_account_id": _NEW} | DRY,
+    "AccessService.GetServiceAccount": lambda at: {"name": f"{at.name}/serviceAccounts/there"},
+    "AccessService.ListServiceAccounts": lambda at: {"parent": at.name},
+    "AccessService.UpdateServiceAccount": lambda at: (
+        {"service_account": {"name": f"{at.name}/serviceAccounts/there", "description": "x"}} | DRY
+    ),
+    "AccessService.DeleteServiceAccount": lambda at: {"name": f"{at.name}/serviceAccounts/there"} | DRY,
+    "AccessService.IssueToken": lambda at: {"principal": at.account} | DRY,
+    "AccessService.ListTokens": lambda at: {"principal": at.account},
+    "AccessService.RevokeToken": lambda at: {"name": at.token} | DRY,
+    "ServerService.GetServerInfo": lambda _: {},
+    "ProjectService.CreateProject": lambda _: {"project_id": _NEW} | DRY,
+    "ProjectService.GetProject": lambda at: {"name": at.name},
+    "ProjectService.ListProjects": lambda _: {},
+    "ProjectService.UpdateProject": lambda at: {"project": {"name": at.name, "description": "x"}} | DRY,
+    "ProjectService.DeleteProject": lambda at: {"name": at.name} | DRY,
+    "ProjectService.UndeleteProject": lambda at: {"name": at.name} | DRY,
+    "ProjectService.PurgeProject": lambda at: {"name": at.name} | DRY,
+    "ProjectService.GetProjectUsage": lambda at: {"name": at.name},
+    "ModelService.CreateModel": lambda at: {"parent": at.name, "model_id": _NEW} | DRY,
+    "ModelService.GetModel": lambda at: {"name": at.model},
+    "ModelService.ListModels": lambda at: {"parent": at.name},
+    "ModelService.UpdateModel": lambda at: {"model": {"name": at.model, "description": "x"}} | DRY,
+    "ModelService.DeleteModel": lambda at: {"name": at.model} | DRY,
+    "ModelService.UndeleteModel": lambda at: {"name": at.model} | DRY,
+    "ModelService.PurgeModel": lambda at: {"name": at.model} | DRY,
+    "ModelService.PurgeVersion": lambda at: {"name": at.version} | DRY,
+    "ModelService.CopyVersion": lambda at: {"parent": at.model, "source": at.version} | DRY,
+    "ModelService.CreateVersion": lambda at: {"parent": at.model} | DRY,
+    "ModelService.GetVersion": lambda at: {"name": at.version},
+    "ModelService.BatchGetVersions": lambda at: {"parent": at.name, "names": [at.version]},
+    "ModelService.ListVersions": lambda at: {"parent": at.model},
+    "ModelService.UpdateVersion": lambda at: {"version": {"name": at.version, "description": "x"}} | DRY,
+    "ModelService.FinalizeVersion": lambda at: {"name": at.version} | DRY,
+    "ModelService.DeleteVersion": lambda at: {"name": at.version} | DRY,
+    "ModelService.UndeleteVersion": lambda at: {"name": at.version} | DRY,
+    "ModelService.ListAliases": lambda at: {"parent": at.model},
+    "ModelService.UpdateAliases": lambda at: {"parent": at.model, "set": {"champion": 1}} | DRY,
+    "ArtifactService.FindMissingArtifacts": lambda at: {
+        "parent": at.name,
+        "digests": [{"sha256": "b" * 64, "size_bytes": 1}],
+    },
+    "ArtifactService.AttachArtifacts": lambda at: (
+        {"parent": at.version, "attachments": [{"path": "f", "digest": {"sha256": "b" * 64, "size_bytes": 1}}]} | DRY
+    ),
+    "ArtifactService.StartUpload": lambda at: {"parent": at.version, "path": "f", "size_bytes": 1} | DRY,
+    "ArtifactService.WriteUpload": lambda at: {"name": f"{at.name}/uploads/{UPLOAD}"},
+    "ArtifactService.GetUpload": lambda at: {"name": f"{at.name}/uploads/{UPLOAD}"},
+    "ArtifactService.ListUploads": lambda at: {"parent": at.version},
+    "ArtifactService.CancelUpload": lambda at: {"name": f"{at.name}/uploads/{UPLOAD}"},
+    "ArtifactService.GetArtifact": lambda at: {"name": f"{at.version}/artifacts/{ARTIFACT}"},
+    "ArtifactService.ListArtifacts": lambda at: {"parent": at.version},
+    "ArtifactService.ReadArtifact": lambda at: {"name": f"{at.version}/artifacts/{ARTIFACT}"},
+    "ArtifactService.SignArtifactUrl": lambda at: {"name": f"{at.version}/artifacts/{ARTIFACT}"},
+    "StageService.Resolve": lambda at: {"name": at.model, "stage": "production"},
+    "StageService.BatchResolve": lambda at: {
+        "parent": at.name,
+        "requests": [{"name": at.model, "stage": "production"}],
+    },
+    "StageService.GetStage": lambda at: {"name": f"{at.model}/stages/production"},
+    "StageService.ListStages": lambda at: {"parent": at.model},
+    "StageService.ListStageHistory": lambda at: {"parent": at.model},
+    "StageService.PromoteVersion": lambda at: {"name": at.version, "stage": "staging"} | DRY,
+    "StageService.RollbackStage": lambda at: {"name": f"{at.model}/stages/production"} | DRY,
+    "StageService.VacateStage": lambda at: {"name": f"{at.model}/stages/production"} | DRY,
+}
+"""`Service.Method` to the fields of its request."""
+
+
+def example(method: Method, at: Place) -> Any:
+    """The request of `method` about `at`; the test fails when nobody wrote one down."""
+    service, _, name = method.path.rpartition("/")
+    key = f"{service.rpartition('.')[2]}.{name}"
+    assert key in EXAMPLES, f"write an example request for {key} into tests/promises/access/requests.py"
+    return method.request(**EXAMPLES[key](at))
+
+
+def make(channel: Any, method: Method, request: Any) -> Any:
+    """Make the call; returns the last answer, or raises."""
+    serialize, read = method.request.SerializeToString, method.response.FromString
+    if method.client_streams:
+        return channel.stream_unary(method.path, serialize, read)(iter([request]), timeout=20)
+    if method.server_streams:
+        return list(channel.unary_stream(method.path, serialize, read)(request, timeout=20))
+    return channel.unary_unary(method.path, serialize, read)(request, timeout=20)
