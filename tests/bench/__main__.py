@@ -7,9 +7,10 @@ import json
 import os
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import calls, corpus, load
+from tests.bench import calls, corpus, load, watchers
 from tests.bench.harness import ROOT, Comparison, compare, machine, rss_mib
 from tests.bench.report import write
 from tests.bench.transfers import Direct, Registry, make_file
@@ -18,7 +19,13 @@ from tests.kit.server import RegistryServer, distributed, running
 
 SIZE_MIB = int(os.environ.get("MREG_BENCH_MIB", "1024"))
 ROUNDS = int(os.environ.get("MREG_BENCH_ROUNDS", "5"))
-EVERYTHING = {"resolve", "create", "push", "transfer", "load", "peers", "corpus"}
+_FACTS: dict[str, Callable[[RegistryServer], dict[str, float]]] = {
+    "create": calls.create_versions,
+    "push": calls.second_push,
+    "load": load.eight_uploads,
+    "watch": watchers.watchers,
+}
+EVERYTHING = {"resolve", "create", "push", "transfer", "load", "peers", "corpus", "watch"}
 
 
 def main() -> None:
@@ -41,16 +48,12 @@ def main() -> None:
         server = start()
         if "resolve" in wanted:
             results.append(calls.resolve(server, ROUNDS))
-        if "create" in wanted:
-            facts |= calls.create_versions(server)
-        if "push" in wanted:
-            facts |= calls.second_push(server)
+        for name in sorted(wanted & set(_FACTS)):
+            facts |= _FACTS[name](server)
         if "peers" in wanted:
             results += calls.peers(server, postgres, ROUNDS)
         if "transfer" in wanted:
             results += _transfers(server, bucket, facts)
-        if "load" in wanted:
-            facts |= load.eight_uploads(server)
         if "corpus" in wanted:
             results += corpus.costs(start(), start(), ROUNDS)
         facts |= calls.starts()

@@ -27,6 +27,11 @@ _FACTS = {
     "load_rss_second_half_mib": ("Memory in the second half over the first, MiB", "flat"),
     "load_resolve_p50_ms": ("Resolve meanwhile, 1 client, 50 a second, p50 ms", ""),
     "load_resolve_p99_ms": ("Resolve meanwhile, p99 ms", "≤ 15 over idle"),
+    "watch_lag_p50_ms": ("1,000 watchers: from the call that promotes to the event, p50 ms", ""),
+    "watch_lag_p99_ms": ("1,000 watchers: the same, p99 ms", "< 250"),
+    "watch_rss_mib": ("Memory they hold, MiB", ""),
+    "watch_resolve_alone_p99_ms": ("Resolve without them, 1 client, 50 a second, p99 ms", ""),
+    "watch_resolve_p99_ms": ("Resolve beside them, p99 ms", "unharmed"),
     "cold_start_s": ("Cold start to serving, embedded, s", "< 1.5"),
     "import_client_s": ("`import registry_grpc.client` with the interpreter's start, s", "< 0.3"),
 }

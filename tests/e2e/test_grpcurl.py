@@ -16,6 +16,7 @@ SERVICES = {
     "grpc.health.v1.Health",
     "grpc.reflection.v1alpha.ServerReflection",
     "registry_grpc.v1.AccessService",
+    "registry_grpc.v1.EventService",
     "registry_grpc.v1.ArtifactService",
     "registry_grpc.v1.ModelService",
     "registry_grpc.v1.ProjectService",

@@ -65,7 +65,11 @@ PROMISES = {
     ),
     "P06": Promise(
         "Watch is ordered, unique, complete, atomic per transaction, resumable; a gap is announced, never silent.",
-        {"feed": "validators against the event table under cuts, kills and retention"},
+        {
+            "replicas": "kills, stops and cuts of three replicas; what watches told is held against the event table",
+            "log": "a watch that is far behind reads the log and loses nothing",
+            "gap": "a compacted, foreign or rewound place is refused by name",
+        },
     ),
     "P07": Promise(
         "A stage or alias has one holder at a time; a stale etag never wins.",

@@ -18,6 +18,7 @@ from registry_grpc.storage.sql import schema
 from registry_grpc.v1 import (
     access_pb2_grpc,
     artifacts_pb2_grpc,
+    events_pb2_grpc,
     models_pb2_grpc,
     projects_pb2_grpc,
     server_pb2_grpc,
@@ -138,6 +139,7 @@ class Api:
         self.projects = projects_pb2_grpc.ProjectServiceStub(channel)
         self.models = models_pb2_grpc.ModelServiceStub(channel)
         self.artifacts = artifacts_pb2_grpc.ArtifactServiceStub(channel)
+        self.events = events_pb2_grpc.EventServiceStub(channel)
         self.stages = stages_pb2_grpc.StageServiceStub(channel)
 
     def close(self) -> None:

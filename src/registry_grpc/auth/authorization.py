@@ -140,8 +140,10 @@ def _judge(rights: Rights, caller: str, target: Target) -> Grant:
         project, _ = place_of(resource)
         if not project:
             raise _no_name(target)
-        held = rights.has_within(permission, project)
-        resource = f"projects/{project}"
+        # `projects/-` stands for all that the caller may see, here or there.
+        everywhere = resource == "projects/-"
+        held = rights.has_anywhere(permission) if everywhere else rights.has_within(permission, project)
+        project, resource = ("", "") if everywhere else (project, f"projects/{project}")
     elif where is Where.ANYWHERE:
         project, held = "", rights.has_anywhere(permission)
     else:

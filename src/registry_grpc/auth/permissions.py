@@ -87,6 +87,10 @@ _TABLE: dict[str, dict[str, str]] = {
         "ReadArtifact": "artifacts.read on name",
         "SignArtifactUrl": "artifacts.sign on name",
     },
+    "registry_grpc.v1.EventService": {
+        "Watch": "events.watch within parent",
+        "ListEvents": "events.watch within parent",
+    },
     "registry_grpc.v1.StageService": {
         "Resolve": "stages.resolve on name",
         "BatchResolve": "stages.resolve within parent, stages.resolve on requests[].name",
@@ -101,7 +105,7 @@ _TABLE: dict[str, dict[str, str]] = {
     "grpc.reflection.v1alpha.ServerReflection": {"ServerReflectionInfo": "server.reflect of caller"},
     "grpc.reflection.v1.ServerReflection": {"ServerReflectionInfo": "server.reflect of caller"},
 }
-_READS = frozenset({"get", "list", "resolve", "history", "read", "sign", "find", "reflect", "test"})
+_READS = frozenset({"get", "list", "resolve", "history", "read", "sign", "find", "reflect", "test", "watch"})
 
 
 class Where(StrEnum):

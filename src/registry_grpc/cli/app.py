@@ -29,6 +29,7 @@ from registry_grpc.cli.serving import SERVE_CONTEXT, serve
 from registry_grpc.cli.stages import history, promote, resolve, rollback
 from registry_grpc.cli.transfer import pull, push
 from registry_grpc.cli.versions import app as versions
+from registry_grpc.cli.watching import watch
 
 HELP = """A registry for machine-learning models.
 
@@ -116,7 +117,7 @@ def options(
 
 options.__doc__ = HELP
 
-for command in (login, logout, whoami, push, pull, resolve, promote, rollback, history, doctor, can, completion):
+for command in (login, logout, whoami, push, pull, resolve, promote, rollback, history, watch, doctor, can, completion):
     app.command()(command)
 app.command(context_settings=SERVE_CONTEXT, add_help_option=False)(serve)
 for name, group in {

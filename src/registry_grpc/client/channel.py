@@ -10,7 +10,7 @@ import grpc
 from registry_grpc import __version__
 from registry_grpc.client.errors import InvalidArgument
 from registry_grpc.client.settings import target_of
-from registry_grpc.v1 import access_pb2, artifacts_pb2, models_pb2, projects_pb2, server_pb2, stages_pb2
+from registry_grpc.v1 import access_pb2, artifacts_pb2, events_pb2, models_pb2, projects_pb2, server_pb2, stages_pb2
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 MAX_MESSAGE_BYTES = 16 << 20
 """Answers: a page of versions with model cards may pass gRPC's 4 MiB."""
-NEVER_RETRIED = frozenset({"WriteUpload", "ReadArtifact"})
+NEVER_RETRIED = frozenset({"WriteUpload", "ReadArtifact", "Watch"})
 """gRPC would replay the part of a stream it still buffers; both are resumed at an offset instead."""
-_FILES = (access_pb2, artifacts_pb2, models_pb2, projects_pb2, server_pb2, stages_pb2)
+_FILES = (access_pb2, artifacts_pb2, events_pb2, models_pb2, projects_pb2, server_pb2, stages_pb2)
 
 
 def service_config() -> str:

@@ -20,6 +20,7 @@ from registry_grpc.client.status import REQUEST_ID_KEY, error_from_rpc
 from registry_grpc.v1 import (
     access_pb2_grpc,
     artifacts_pb2_grpc,
+    events_pb2_grpc,
     models_pb2_grpc,
     projects_pb2_grpc,
     server_pb2_grpc,
@@ -50,6 +51,7 @@ class Stubs:
         self.models = models_pb2_grpc.ModelServiceStub(channel)
         self.stages = stages_pb2_grpc.StageServiceStub(channel)
         self.artifacts = artifacts_pb2_grpc.ArtifactServiceStub(channel)
+        self.events = events_pb2_grpc.EventServiceStub(channel)
         self.access = access_pb2_grpc.AccessServiceStub(channel)
 
 

@@ -19,6 +19,7 @@ from registry_grpc.client.pull import Pull
 from registry_grpc.client.push import Push, PushFields, push_message
 from registry_grpc.client.settings import DEFAULT_TIMEOUT_S, load
 from registry_grpc.client.versions import VersionCalls
+from registry_grpc.client.watch import EVERYTHING, Watch, watch_request
 from registry_grpc.v1 import server_pb2, versions_pb2
 
 if TYPE_CHECKING:
@@ -132,6 +133,40 @@ class Registry(ProjectCalls, ModelCalls, VersionCalls, ArtifactCalls, AccessCall
             stop=threading.Event(),
         )
         return push.run(path_or_paths)
+
+    def watch(
+        self,
+        target: str | None = None,
+        *,
+        types: Iterable[str] = (),
+        state: bool = True,
+        resume_token: str = "",
+        progress_s: float = 10.0,
+    ) -> Watch:
+        """Changes as they happen: `for change in registry.watch("fraud@production"): ...`.
+
+        `target` is a model, a model with a stage, None for the project of this client, or `watch.EVERYTHING`. It begins
+        with the present `state` unless that is off, or goes on where `resume_token` stands; with `state` it begins anew
+        when the registry no longer knows the place, without it that is raised. `types` as in the contract,
+        e.g. `["Stage"]`, which is what a target with a stage means.
+
+        Raises: InvalidArgument for a target that is a version; while it is read, NotFound, PermissionDenied and
+            Unauthenticated. Whatever passes by itself is waited for.
+        """
+        parent, stages, kinds = self.project_name(), [], list(types)
+        if target == EVERYTHING:
+            parent = EVERYTHING
+        elif target is not None:
+            found = self.reference(target)
+            if found.number is not None or found.digest:
+                raise InvalidArgument(f"{target} is a version, which never changes; watch {found.model} or a stage")
+            parent = found.model_name
+            if found.pointer:
+                stages, kinds = [found.pointer], kinds or ["Stage"]
+        request = watch_request(
+            parent, types=kinds, stages=stages, state=state, resume_token=resume_token, progress_s=progress_s
+        )
+        return Watch(self._connection.settings, request, anew=state)
 
     def pull(
         self,

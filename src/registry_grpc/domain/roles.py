@@ -20,6 +20,7 @@ _READING = (
     | _of("artifacts", "find get list read sign")
     | _of("uploads", "get list")
     | _of("stages", "resolve get list history")
+    | _of("events", "watch")
 )
 _CONTRIBUTING = (
     _of("models", "create update")

@@ -150,6 +150,13 @@ class Metrics:
             "action",
             "outcome",
         )
+        self.watches_open = make.gauge("registry_watches_open", "Watches open at this moment.", mode="livesum")
+        self.watches_ended = make.counter("registry_watches_ended", "Watches that ended, by why.", "why")
+        self.watch_lag_seconds = make.histogram(
+            "registry_watch_lag_seconds",
+            "Seconds from the commit of a change to its hand-over to the transport, by message.",
+            (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 30.0),
+        )
         self.feed_lag_seconds = make.gauge(
             "registry_feed_lag_seconds",
             "Seconds since this process last heard from the change feed.",

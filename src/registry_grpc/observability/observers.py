@@ -16,6 +16,7 @@ SOURCES = ("cache", "db")
 RESULTS = ("ok", "not_found", "error")
 STAGE_ACTIONS = ("promote", "rollback", "vacate")
 STAGE_OUTCOMES = ("applied", "denied", "conflict", "error")
+WATCH_ENDS = ("client", "closing", "error")
 WAITS = ("client", "storage", "db")
 _STORAGE_LABELS = {"put_part": "part", "read": "get"}
 STORAGE_OUTCOMES = ("ok", "not_found", "throttled", "error")
@@ -45,6 +46,29 @@ class ResolveCounts:
             if count:
                 self._children[key].inc(count)
                 self._counts[key] = 0
+
+
+class WatchCounts:
+    """Streams of changes."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        """Every child exists from the start."""
+        self._ended = {why: metrics.watches_ended.labels(why).inc for why in WATCH_ENDS}
+        self._open = metrics.watches_open
+        self._seconds = metrics.watch_lag_seconds.observe
+
+    def watch_began(self) -> None:
+        """A stream opened."""
+        self._open.inc()
+
+    def watch_ended(self, why: str) -> None:
+        """It ended: `client`, `closing` or `error`."""
+        self._open.dec()
+        self._ended[why]()
+
+    def watch_sent(self, lag_s: float) -> None:
+        """A message was handed to the transport, so long after its commit."""
+        self._seconds(max(0.0, lag_s))
 
 
 class StageCounts:

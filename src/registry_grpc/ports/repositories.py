@@ -238,6 +238,14 @@ class Pointers(Protocol):
     def of_project(self, project: str, kind: PointerKind | None = None, *, limit: int) -> Sequence[Pointer]:
         """Pointers with a target in the models of the project that are not deleted themselves."""
 
+    def in_project(
+        self, project: str, model: str, *, after: tuple[str, str, str] | None, limit: int
+    ) -> Sequence[Pointer]:
+        """Pointers of live models of the project (of one, unless `model` is empty) that have a target.
+
+        By (model, kind, id).
+        """
+
     def snapshot(self, *, after: tuple[str, str, str], limit: int) -> Sequence[Pointer]:
         """Pointers of live models that have a target, by (model uid, kind, id): the projection's start."""
 
@@ -263,6 +271,18 @@ class Feed(Protocol):
 
     def head(self) -> int:
         """The newest committed revision; 0 before the first."""
+
+    def oldest(self) -> int:
+        """The oldest revision whose events are kept; the next one to come when none is."""
+
+    def epoch(self) -> int:
+        """Rises when the database is restored from a backup."""
+
+    def compact(self, before: datetime, limit: int) -> int:
+        """Drop the events of up to `limit` of the oldest revisions, all of them committed before that time.
+
+        Returns how many. Neither revision nor audit entry goes with them. The newest revision stays.
+        """
 
     def after(self, revision: int, limit: int) -> Sequence[Event]:
         """Events above `revision` in (revision, index) order: whole revisions, at least one, about `limit` events."""

@@ -39,6 +39,7 @@ from registry_grpc.storage.artifacts.verifying import VerifiedReads
 from registry_grpc.storage.sql.store import SqlStore
 from registry_grpc.usecases.access.accounts import remove_access
 from registry_grpc.usecases.deletion import DeleteVersion
+from registry_grpc.usecases.events import CompactEvents
 from registry_grpc.usecases.holders import PointerHolders
 from registry_grpc.usecases.purge import Purger
 from registry_grpc.usecases.quotas import RepairUsage
@@ -47,6 +48,7 @@ from registry_grpc.usecases.scrub import ScrubBlobs
 from registry_grpc.usecases.sweeps import ExpireDrafts, ExpireUploads, PurgeDue
 from registry_grpc.watch.feed import ChangeFeed
 from registry_grpc.watch.projection import Projection
+from registry_grpc.watch.recent import Recent
 
 if TYPE_CHECKING:
     from registry_grpc.domain.artifacts import Blob
@@ -86,13 +88,14 @@ async def compose(foundation: Foundation) -> Composition:
         calls_per_second=settings.calls_per_second_per_principal,
         max_streams=settings.max_streams_per_principal,
     )
+    recent = Recent()
     feed = ChangeFeed(
         store,
         projection,
         control.run,
         FeedReport(metrics),
         max_staleness_s=settings.max_staleness_s,
-        followers=(access, limits),
+        followers=(access, limits, recent),
     )
     store.observer = feed
     access_follower = AccessFollower(access, store, feed, control.run)
@@ -111,6 +114,8 @@ async def compose(foundation: Foundation) -> Composition:
         stage_observer=StageCounts(metrics),
         metrics=metrics,
         access=access,
+        recent=recent,
+        watch_max_age_s=settings.watch_max_age_s,
         draft_retention=timedelta(seconds=settings.draft_retention_s),
         upload_retention=timedelta(seconds=settings.upload_retention_s),
         undelete_window=UNDELETE_WINDOW,
@@ -123,7 +128,7 @@ async def compose(foundation: Foundation) -> Composition:
         upload_leave_after_s=max(settings.drain_s / 2, settings.drain_s - LAST_PARTS_S),
         can_sign=settings.artifact_store == "s3" and settings.s3_public_endpoint is not None,
     )
-    adders, uploads = servicers(core)
+    adders, uploads, watches = servicers(core)
     jobs = _jobs(store, artifacts, purger, foundation)
     leader = Leader(store, control, f"{socket.gethostname()}:{os.getpid()}", jobs)
 
@@ -140,6 +145,7 @@ async def compose(foundation: Foundation) -> Composition:
 
     async def begin() -> None:
         await feed.start()
+        await watches.start()
         await access_follower.start()
         await control.run(store.read, limits.load)
         await control.run(ensure_admin_token, store, settings.data_dir)
@@ -148,6 +154,7 @@ async def compose(foundation: Foundation) -> Composition:
         scrubbing.start()
 
     async def end() -> None:
+        await watches.stop()
         await scrubbing.stop()
         await leader.stop()
         await access_follower.stop()
@@ -175,7 +182,7 @@ async def compose(foundation: Foundation) -> Composition:
         limits=limits,
         shortcuts={RESOLVE: resolver.shortcut},
         on_start=[begin],
-        on_drain=[uploads.drain],
+        on_drain=[watches.close, uploads.drain],
         on_stop=[end],
     )
 
@@ -231,5 +238,6 @@ def _jobs(store: SqlStore, artifacts: ArtifactStore, purger: Purger, foundation:
         Job("expire drafts", SWEEP_S, drafts),
         Job("forget request ids", SWEEP_S, store.expire_idempotency),
         Job("purge", SWEEP_S, PurgeDue(store, purger)),
+        Job("forget events", SWEEP_S, CompactEvents(store, timedelta(seconds=foundation.settings.event_retention_s))),
         Job("usage", USAGE_S, RepairUsage(store, UsageReport(foundation.metrics))),
     ]

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 from registry_grpc import __version__
 from registry_grpc.domain.artifacts import BLOCK_BYTES, MAX_ARTIFACT_BYTES, MIB
-from registry_grpc.observability.observers import TransferCounts
+from registry_grpc.observability.observers import TransferCounts, WatchCounts
 from registry_grpc.server.access import access_servicer
 from registry_grpc.server.interceptors.calls import MAX_UNARY_S
 from registry_grpc.services.artifacts import ArtifactServicer, ArtifactVerbs
 from registry_grpc.services.codec.artifacts import MAX_CHUNK_BYTES
 from registry_grpc.services.downloads import Downloads
+from registry_grpc.services.events import EventServicer
 from registry_grpc.services.field_rules import MAX_ANNOTATIONS, MAX_BATCH, MAX_TAGS
 from registry_grpc.services.models import ModelServicer, ModelVerbs
 from registry_grpc.services.pages import Pages
@@ -23,6 +24,7 @@ from registry_grpc.services.server_info import ServerFacts, ServerServicer
 from registry_grpc.services.stages import StageServicer
 from registry_grpc.services.uploads import Uploads
 from registry_grpc.services.versions import VersionVerbs
+from registry_grpc.services.watching import Watches
 from registry_grpc.storage.artifacts.hashing import PartHasher
 from registry_grpc.storage.artifacts.verifying import VerifiedReads
 from registry_grpc.usecases import (
@@ -30,6 +32,7 @@ from registry_grpc.usecases import (
     attach,
     copying,
     deletion,
+    events,
     files,
     models,
     project_deletion,
@@ -45,6 +48,7 @@ from registry_grpc.usecases.upload_writer import UploadWriter
 from registry_grpc.v1 import (
     access_pb2_grpc,
     artifacts_pb2_grpc,
+    events_pb2_grpc,
     models_pb2_grpc,
     projects_pb2_grpc,
     server_pb2,
@@ -65,6 +69,7 @@ if TYPE_CHECKING:
     from registry_grpc.services.resolving import Resolver
     from registry_grpc.services.stages import StageObserver
     from registry_grpc.usecases.purge import Purger
+    from registry_grpc.watch.recent import Recent
 
 MAX_FILES = 10_000
 FIND_LEASE = timedelta(hours=2)
@@ -81,6 +86,8 @@ class Core:
     artifacts: ArtifactStore
     ids: Ids
     resolver: Resolver
+    recent: Recent
+    watch_max_age_s: float
     stage_observer: StageObserver
     metrics: Metrics
     access: AccessView
@@ -98,8 +105,8 @@ class Core:
     upload_leave_after_s: float
 
 
-def servicers(core: Core) -> tuple[Sequence[Adder], Uploads]:
-    """What adds each servicer to a server, and the uploads to drain before it stops."""
+def servicers(core: Core) -> tuple[Sequence[Adder], Uploads, Watches]:
+    """What adds each servicer to a server, and the uploads and watches to end before it stops."""
     pages = Pages(PageTokens(core.edge.store.registry_uid))
     counts = TransferCounts(core.metrics)
     uploads = Uploads(
@@ -127,14 +134,34 @@ def servicers(core: Core) -> tuple[Sequence[Adder], Uploads]:
     artifact = ArtifactServicer(core.edge, pages, _artifact_verbs(core, locate), uploads, downloads)
     stage = _stages(core, pages)
     access = access_servicer(core.edge, pages, core.access, core.ids)
-    return [
-        lambda grpc: access_pb2_grpc.add_AccessServiceServicer_to_server(access, grpc),
-        lambda grpc: server_pb2_grpc.add_ServerServiceServicer_to_server(server, grpc),
-        lambda grpc: projects_pb2_grpc.add_ProjectServiceServicer_to_server(project, grpc),
-        lambda grpc: models_pb2_grpc.add_ModelServiceServicer_to_server(model, grpc),
-        lambda grpc: artifacts_pb2_grpc.add_ArtifactServiceServicer_to_server(artifact, grpc),
-        lambda grpc: stages_pb2_grpc.add_StageServiceServicer_to_server(stage, grpc),
-    ], uploads
+    watches = _watches(core)
+    event = EventServicer(core.edge, watches)
+    return (
+        [
+            lambda grpc: events_pb2_grpc.add_EventServiceServicer_to_server(event, grpc),
+            lambda grpc: access_pb2_grpc.add_AccessServiceServicer_to_server(access, grpc),
+            lambda grpc: server_pb2_grpc.add_ServerServiceServicer_to_server(server, grpc),
+            lambda grpc: projects_pb2_grpc.add_ProjectServiceServicer_to_server(project, grpc),
+            lambda grpc: models_pb2_grpc.add_ModelServiceServicer_to_server(model, grpc),
+            lambda grpc: artifacts_pb2_grpc.add_ArtifactServiceServicer_to_server(artifact, grpc),
+            lambda grpc: stages_pb2_grpc.add_StageServiceServicer_to_server(stage, grpc),
+        ],
+        uploads,
+        watches,
+    )
+
+
+def _watches(core: Core) -> Watches:
+    store = core.edge.store
+    return Watches(
+        edge=core.edge,
+        recent=core.recent,
+        read=events.ReadEvents(store),
+        find=events.FindPosition(store),
+        state=events.ReadState(store),
+        observer=WatchCounts(core.metrics),
+        max_age_s=core.watch_max_age_s,
+    )
 
 
 def _writer(core: Core) -> UploadWriter:

@@ -114,6 +114,10 @@ class Settings(BaseModel):
     max_message_bytes: Annotated[int, Field(ge=3 * MIB, le=64 * MIB)] = 4 * MIB
     draft_retention_s: Seconds = 7 * DAY_S
     upload_retention_s: Seconds = 7 * DAY_S
+    event_retention_s: Seconds = 7 * DAY_S
+    """How long events can be watched and listed; the audit trail is kept for good."""
+    watch_max_age_s: Seconds = 1800.0
+    """About how long one watch lasts; then its reader is told to come back, perhaps to another replica."""
 
     loop_stall_s: Seconds = 2.0
     """A loop that is stuck for longer is logged, with where it is stuck."""

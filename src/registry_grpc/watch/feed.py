@@ -137,6 +137,19 @@ class ChangeFeed:
                     await moved.wait()
         return True
 
+    async def news(self, revision: int, timeout_s: float) -> bool:
+        """Whether the projection went beyond `revision` within the time. Unlike `wait_for` it asks nobody to hurry."""
+        deadline = time.monotonic() + timeout_s
+        while self._revision <= revision:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            moved = self._moved
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await moved.wait()
+        return True
+
     @staticmethod
     def _snapshot(reader: Reader) -> tuple[int, list[Pointer]]:
         revision = reader.feed.head()

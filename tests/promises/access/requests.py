@@ -147,6 +147,8 @@ EXAMPLES: dict[str, Callable[[Place], dict[str, Any]]] = {
     "ArtifactService.ListArtifacts": lambda at: {"parent": at.version},
     "ArtifactService.ReadArtifact": lambda at: {"name": f"{at.version}/artifacts/{ARTIFACT}"},
     "ArtifactService.SignArtifactUrl": lambda at: {"name": f"{at.version}/artifacts/{ARTIFACT}"},
+    "EventService.Watch": lambda at: {"parent": at.model, "send_initial_state": True},
+    "EventService.ListEvents": lambda at: {"parent": at.model},
     "StageService.Resolve": lambda at: {"name": at.model, "stage": "production"},
     "StageService.BatchResolve": lambda at: {
         "parent": at.name,
@@ -171,10 +173,14 @@ def example(method: Method, at: Place) -> Any:
 
 
 def make(channel: Any, method: Method, request: Any) -> Any:
-    """Make the call; returns the last answer, or raises."""
+    """Make the call; returns the first answer, or raises."""
     serialize, read = method.request.SerializeToString, method.response.FromString
     if method.client_streams:
         return channel.stream_unary(method.path, serialize, read)(iter([request]), timeout=20)
     if method.server_streams:
-        return list(channel.unary_stream(method.path, serialize, read)(request, timeout=20))
+        stream = channel.unary_stream(method.path, serialize, read)(request, timeout=20)
+        first = next(stream)
+        # A watch would go on for ever.
+        stream.cancel()
+        return first
     return channel.unary_unary(method.path, serialize, read)(request, timeout=20)

@@ -10,6 +10,7 @@ from registry_grpc.v1 import (
     access_pb2,
     artifacts_pb2,
     common_pb2,
+    events_pb2,
     models_pb2,
     projects_pb2,
     server_pb2,
@@ -18,13 +19,14 @@ from registry_grpc.v1 import (
 )
 from tests.kit.catalogue import Catalogue, new_id
 from tests.promises.writes.access_mutations import ACCESS_CASES, ACCESS_READS
+from tests.promises.writes.tenant_mutations import TENANT_CASES
 
 BYTES = b"bytes the project holds"
 
 
 def every_method() -> dict[str, MethodDescriptor]:
     """The methods of the contract by their full name."""
-    files = (access_pb2, artifacts_pb2, models_pb2, projects_pb2, server_pb2, stages_pb2)
+    files = (access_pb2, artifacts_pb2, events_pb2, models_pb2, projects_pb2, server_pb2, stages_pb2)
     services = [service for file in files for service in file.DESCRIPTOR.services_by_name.values()]
     return {f"{service.name}.{method.name}": method for service in services for method in service.methods}
 
@@ -130,25 +132,29 @@ def attach_artifacts(catalogue: Catalogue) -> Any:
     return request, {"attachments": other.attachments}
 
 
-CASES: dict[str, Callable[[Catalogue], Any]] = ACCESS_CASES | {
-    "ProjectService.CreateProject": create_project,
-    "ProjectService.UpdateProject": update_project,
-    "ModelService.CreateModel": create_model,
-    "ModelService.UpdateModel": update_model,
-    "ModelService.DeleteModel": delete_model,
-    "ModelService.UndeleteModel": undelete_model,
-    "ModelService.UpdateAliases": update_aliases,
-    "ModelService.CreateVersion": create_version,
-    "ModelService.UpdateVersion": update_version,
-    "ModelService.FinalizeVersion": finalize_version,
-    "ModelService.DeleteVersion": delete_version,
-    "ModelService.UndeleteVersion": undelete_version,
-    "StageService.PromoteVersion": promote_version,
-    "StageService.RollbackStage": rollback_stage,
-    "StageService.VacateStage": vacate_stage,
-    "ArtifactService.StartUpload": start_upload,
-    "ArtifactService.AttachArtifacts": attach_artifacts,
-}
+CASES: dict[str, Callable[[Catalogue], Any]] = (
+    ACCESS_CASES
+    | TENANT_CASES
+    | {
+        "ProjectService.CreateProject": create_project,
+        "ProjectService.UpdateProject": update_project,
+        "ModelService.CreateModel": create_model,
+        "ModelService.UpdateModel": update_model,
+        "ModelService.DeleteModel": delete_model,
+        "ModelService.UndeleteModel": undelete_model,
+        "ModelService.UpdateAliases": update_aliases,
+        "ModelService.CreateVersion": create_version,
+        "ModelService.UpdateVersion": update_version,
+        "ModelService.FinalizeVersion": finalize_version,
+        "ModelService.DeleteVersion": delete_version,
+        "ModelService.UndeleteVersion": undelete_version,
+        "StageService.PromoteVersion": promote_version,
+        "StageService.RollbackStage": rollback_stage,
+        "StageService.VacateStage": vacate_stage,
+        "ArtifactService.StartUpload": start_upload,
+        "ArtifactService.AttachArtifacts": attach_artifacts,
+    }
+)
 WITHOUT_REQUEST_ID = {
     # An upload is its own id: an offset and a digest say what was done. Cancelling again cancels nothing more.
     "ArtifactService.WriteUpload",
@@ -162,6 +168,8 @@ READS = ACCESS_READS | {
     "ArtifactService.ListUploads",
     "ArtifactService.ReadArtifact",
     "ArtifactService.SignArtifactUrl",
+    "EventService.ListEvents",
+    "EventService.Watch",
     "ModelService.BatchGetVersions",
     "ModelService.GetModel",
     "ModelService.GetVersion",
@@ -169,6 +177,7 @@ READS = ACCESS_READS | {
     "ModelService.ListModels",
     "ModelService.ListVersions",
     "ProjectService.GetProject",
+    "ProjectService.GetProjectUsage",
     "ProjectService.ListProjects",
     "ServerService.GetServerInfo",
     "StageService.BatchResolve",

@@ -13,6 +13,7 @@ from tests.kit.server import WithToken, running
 from tests.kit.waiting import until
 from tests.promises.writes.load import creation, database_of
 from tests.promises.writes.mutations import CASES, READS, WITHOUT_REQUEST_ID, every_method
+from tests.promises.writes.tenant_mutations import PURGES
 
 
 @pytest.fixture(scope="module", params=DEPLOYMENTS)
@@ -60,7 +61,7 @@ def through(proxy, server):
 def test_every_mutation_of_the_contract_has_a_case():
     methods = every_method()
     with_id = {name for name, method in methods.items() if "request_id" in method.input_type.fields_by_name}
-    assert with_id == set(CASES)
+    assert with_id == set(CASES) | set(PURGES)
     assert set(methods) - with_id == READS | WITHOUT_REQUEST_ID
 
 
@@ -101,6 +102,32 @@ def test_a_mutation_whose_reply_was_dropped_takes_effect_once_and_answers_as_it_
     refusal = refused(call, changed, timeout=10)
     assert (refusal.code, refusal.reason) == ("INVALID_ARGUMENT", "REQUEST_ID_REUSED")
     assert catalogue.revision() == before
+
+
+@pytest.mark.promise("P04", "dropped replies")
+@pytest.mark.parametrize("name", PURGES)
+def test_a_purge_whose_reply_was_dropped_removes_once_and_may_be_asked_for_again(server, catalogue, count, name):
+    method = every_method()[name]
+    request, other_fields = PURGES[name](catalogue)
+    request.request_id = asked = request_id()
+    with Proxy(server.endpoint) as proxy:
+        plain, channel = through(proxy, server)
+        proxy.fault(swallow_replies=True)
+        lost = raw(channel, method).future(request, timeout=30)
+        until(lambda: count(asked, "idempotency"), within_s=10)
+        assert not lost.done()
+        proxy.cut()
+        assert lost.exception(timeout=10).code() is grpc.StatusCode.UNAVAILABLE
+        plain.close()
+    before = catalogue.revision()
+    call = raw(catalogue.api.channel, method)
+    assert call(request, timeout=10) == call(request, timeout=10) == b""
+    assert catalogue.revision() == before
+    changed = type(request)(**{field: getattr(request, field) for field in ("name", "request_id")} | other_fields)
+    assert refused(call, changed, timeout=10).reason == "REQUEST_ID_REUSED"
+    # Under another id it is a new question, about what is not there.
+    request.request_id = request_id()
+    assert refused(call, request, timeout=10).code == "NOT_FOUND"
 
 
 @pytest.fixture

@@ -5,15 +5,16 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, delete, func, select
 
 from registry_grpc.domain.events import Event
 from registry_grpc.storage.sql.documents import RESOURCES
 from registry_grpc.storage.sql.tables import event as table
-from registry_grpc.storage.sql.tables import log_head
+from registry_grpc.storage.sql.tables import log_head, registry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from registry_grpc.storage.sql.session import Record, Session
 
@@ -21,6 +22,16 @@ _HEAD = select(log_head.c.revision)
 _ORDER = (table.c.revision, table.c.idx)
 _AFTER = select(table).where(table.c.revision > bindparam("after")).order_by(*_ORDER).limit(bindparam("limit"))
 _AT = select(table).where(table.c.revision == bindparam("revision")).order_by(table.c.idx)
+
+_OLDEST = select(func.min(table.c.revision).label("revision"))
+_EPOCH = select(registry.c.epoch)
+_OLD = (
+    select(table.c.revision, func.max(table.c.time).label("time"))
+    .group_by(table.c.revision)
+    .order_by(table.c.revision)
+    .limit(bindparam("limit"))
+)
+_FORGET = delete(table).where(table.c.revision <= bindparam("upto"))
 
 
 class Feed:
@@ -34,6 +45,28 @@ class Feed:
         """See the port."""
         row = self._session.one(_HEAD)
         return int(row.revision) if row else 0
+
+    def oldest(self) -> int:
+        """See the port."""
+        row = self._session.one(_OLDEST)
+        return int(row.revision) if row and row.revision is not None else self.head() + 1
+
+    def epoch(self) -> int:
+        """See the port."""
+        row = self._session.one(_EPOCH)
+        return int(row.epoch) if row else 0
+
+    def compact(self, before: datetime, limit: int) -> int:
+        """See the port."""
+        head = self.head()
+        old = []
+        for row in self._session.all(_OLD, {"limit": limit}):
+            if row.time >= before or row.revision >= head:
+                break
+            old.append(row.revision)
+        if old:
+            self._session.change(_FORGET, {"upto": old[-1]})
+        return len(old)
 
     def after(self, revision: int, limit: int) -> Sequence[Event]:
         """See the port."""

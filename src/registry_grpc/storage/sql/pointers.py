@@ -76,6 +76,19 @@ _OF_PROJECT = (
     .order_by(table.c.model, table.c.kind, table.c.id)
     .limit(bindparam("limit"))
 )
+_IN_PROJECT = (
+    select(*_COLUMNS)
+    .select_from(_TARGETED.join(model, model.c.uid == table.c.model_uid))
+    .where(
+        table.c.project == bindparam("project"),
+        model.c.delete_time.is_(None),
+        tuple_(table.c.model, table.c.kind, table.c.id)
+        > tuple_(bindparam("a", type_=model.c.id.type), bindparam("b", type_=model.c.id.type), bindparam("c")),
+    )
+    .order_by(table.c.model, table.c.kind, table.c.id)
+    .limit(bindparam("limit"))
+)
+_IN_MODEL = _IN_PROJECT.where(table.c.model == bindparam("model"))
 _INSERT = upsert(table)
 _PUT = _INSERT.on_conflict_do_update(
     index_elements=[table.c.model_uid, table.c.kind, table.c.id],
@@ -141,6 +154,19 @@ class Pointers:
         """See the port."""
         values = {"project": project, "of_kind": kind, "limit": limit}
         return [_pointer(row) for row in self._session.all(_OF_PROJECT, values)]
+
+    def in_project(
+        self, project: str, model: str, *, after: tuple[str, str, str] | None, limit: int
+    ) -> Sequence[Pointer]:
+        """See the port."""
+        a, b, c = after or ("", "", "")
+        values = {"project": project, "a": a, "b": b, "c": c, "limit": limit}
+        rows = (
+            self._session.all(_IN_MODEL, {**values, "model": model})
+            if model
+            else self._session.all(_IN_PROJECT, values)
+        )
+        return [_pointer(row) for row in rows]
 
     def snapshot(self, *, after: tuple[str, str, str], limit: int) -> Sequence[Pointer]:
         """See the port."""
