@@ -78,37 +78,25 @@ class Crowd:
 
 
 def watchers(server: RegistryServer) -> dict[str, float]:
-    """A version leaves production and comes back; a polite caller resolves meanwhile, and alone before."""
-    name = production_model(server)
+    """A version leaves production and comes back; a polite caller resolves another model beside it, and before."""
+    resolved, watched = production_model(server), production_model(server)
     pid = server.process.pid if server.process else 0
-    request = {"name": name, "stage": "production"}
-    polite = Load(concurrency=1, seconds=10, rps=50)
-    alone = ghz(server.endpoint, RESOLVE, request, polite, server.token)
+    request = {"name": resolved, "stage": "production"}
+    alone = ghz(server.endpoint, RESOLVE, request, Load(concurrency=1, seconds=10, rps=50), server.token)
     idle = rss_mib(pid)
-    crowd = Crowd(server, name)
-    sent: dict[int, float] = {}
+    crowd = Crowd(server, watched)
     with ThreadPoolExecutor(2) as pool, Client(server.endpoint, token=server.token) as client:
         running = pool.submit(crowd.run)
-        if not crowd.ready.wait(120):
-            raise TimeoutError(f"{WATCHERS} watchers were not there after 120 s")
-        held = rss_mib(pid) - idle
-        beside = pool.submit(
-            ghz, server.endpoint, RESOLVE, request, Load(concurrency=1, seconds=15, rps=50), server.token
-        )
-        model = name.rpartition("/")[2]
-        project = name.split("/")[1]
-        version = client.resolve(f"{project}:{model}@production").location
-        for _ in range(ROUNDS):
-            began = time.monotonic()
-            sent[client.vacate(f"{project}:{model}", "production").stage.revision] = began
-            time.sleep(PAUSE_S)
-            client.promote(version, "staging")
-            began = time.monotonic()
-            sent[client.promote(version, "production").stage.revision] = began
-            time.sleep(PAUSE_S)
-        time.sleep(1)
-        meanwhile = beside.result()
-        crowd.stop()
+        try:
+            if not crowd.ready.wait(120):
+                raise TimeoutError(f"{WATCHERS} watchers were not there after 120 s")
+            held = rss_mib(pid) - idle
+            polite = Load(concurrency=1, seconds=12, rps=50)
+            beside = pool.submit(ghz, server.endpoint, RESOLVE, request, polite, server.token)
+            sent = _moves(client, watched)
+            meanwhile = beside.result()
+        finally:
+            crowd.stop()
         running.result()
     lags = sorted((at - began) * 1000 for revision, began in sent.items() for at in crowd.came.get(revision, ()))
     if len(lags) != WATCHERS * len(sent):
@@ -120,3 +108,20 @@ def watchers(server: RegistryServer) -> dict[str, float]:
         "watch_resolve_alone_p99_ms": alone.details["p99_ms"],
         "watch_resolve_p99_ms": meanwhile.details["p99_ms"],
     }
+
+
+def _moves(client: Client, name: str) -> dict[int, float]:
+    """Revision of each change of production to when it was asked for, on the clock of `time.monotonic`."""
+    _, project, _, model = name.split("/")
+    reference = f"{project}:{model}"
+    version = client.resolve(f"{reference}@production").location
+    sent: dict[int, float] = {}
+    for _ in range(ROUNDS):
+        began = time.monotonic()
+        sent[client.vacate(reference, "production").stage.revision] = began
+        time.sleep(PAUSE_S)
+        client.promote(version, "staging")
+        began = time.monotonic()
+        sent[client.promote(version, "production").stage.revision] = began
+        time.sleep(PAUSE_S)
+    return sent
