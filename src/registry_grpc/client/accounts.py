@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.field_mask_pb2 import FieldMask
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from registry_grpc.client.connection import Pages
-from registry_grpc.client.errors import InvalidArgument
-from registry_grpc.client.metadata import message
+from registry_grpc.client.metadata import message, timestamp
 from registry_grpc.client.session import Session
 from registry_grpc.v1 import access_pb2
 
@@ -85,9 +83,7 @@ class AccountCalls(Session):
         """
         request = access_pb2.IssueTokenRequest(principal=self._principal(principal), description=description)
         if expire_time is not None:
-            if expire_time.tzinfo is None:
-                raise InvalidArgument(f"expire_time {expire_time} has no time zone; give one, e.g. datetime.UTC")
-            request.expire_time.CopyFrom(_timestamp(expire_time))
+            request.expire_time.CopyFrom(timestamp(expire_time, "expire_time"))
         issued = self._connection.write(self._connection.stubs.access.IssueToken, request)
         if issued.secret:
             return issued
@@ -126,9 +122,3 @@ class AccountCalls(Session):
         before, _, account_id = self.account_name(text).rpartition("serviceAccounts/")
         project = before.removeprefix("projects/")
         return f"serviceAccount:{project}{account_id}"
-
-
-def _timestamp(time: datetime) -> Timestamp:
-    made = Timestamp()
-    made.FromDatetime(time)
-    return made

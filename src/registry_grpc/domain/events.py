@@ -105,6 +105,21 @@ class Denial:
     """The reason."""
 
 
+def place_of(resource: Resource) -> tuple[str, str]:
+    """Project and model it lies in; empty for none."""
+    match resource:
+        case Project() | ServiceAccount():
+            return resource.name.project, ""
+        case Model() | Version() | RoleBinding():
+            return resource.name.project, resource.name.model
+        case Pointer():
+            return resource.model.project, resource.model.model
+        case Artifact():
+            return resource.version.project, resource.version.model
+        case Role() | Token():
+            return "", ""
+
+
 def leaf_hash(leaf: bytes) -> bytes:
     """Hash of an audit leaf. Source: RFC 6962 section 2.1, MTH of one entry."""
     return hashlib.sha256(b"\x00" + leaf).digest()

@@ -35,8 +35,6 @@ class EventServicer(events_pb2_grpc.EventServiceServicer):
         self, request: events_pb2.WatchRequest, context: Context
     ) -> AsyncIterator[bytes]:
         wish = _wish(request)
-        if request.resume_token and request.after_revision:
-            raise invalid_field("after_revision", "and resume_token say the same thing; give one of them")
         if request.send_initial_state and (request.resume_token or request.after_revision):
             raise invalid_field("send_initial_state", "begins anew; leave resume_token and after_revision out")
         async for message in self._watches.run(request, wish, _interval_s(request)):
@@ -46,8 +44,6 @@ class EventServicer(events_pb2_grpc.EventServiceServicer):
         self, request: events_pb2.ListEventsRequest, context: Context
     ) -> events_pb2.ListEventsResponse:
         wish = _wish(request)
-        if request.resume_token and request.after_revision:
-            raise invalid_field("after_revision", "and resume_token say the same thing; give one of them")
         limit = page_size(request.page_size)
         page, position = await self._watches.list(request.resume_token, request.after_revision, limit)
         return events_pb2.ListEventsResponse(
@@ -59,6 +55,8 @@ class EventServicer(events_pb2_grpc.EventServiceServicer):
 
 
 def _wish(request: events_pb2.WatchRequest | events_pb2.ListEventsRequest) -> Wish:
+    if request.resume_token and request.after_revision:
+        raise invalid_field("after_revision", "and resume_token say the same thing; give one of them")
     kinds = _known(request.resource_types, "resource_types", KINDS) or KINDS
     stages = frozenset(request.stages)
     if request.parent == EVERYWHERE:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from registry_grpc.domain.events import place_of
 from registry_grpc.services.codec.events import watch_message
 from registry_grpc.services.context import call_context
-from registry_grpc.usecases.events import kind_of, place_of
+from registry_grpc.usecases.events import kind_of
 from registry_grpc.v1 import events_pb2
 
 if TYPE_CHECKING:

@@ -213,7 +213,7 @@ class Watches:
 
     async def _wait(self, cursor: int, seconds: float) -> None:
         closing = asyncio.ensure_future(self._closing.wait())
-        news = asyncio.ensure_future(self.edge.feed.news(cursor, max(seconds, 0.001)))
+        news = asyncio.ensure_future(self.edge.feed.wait_for(cursor + 1, max(seconds, 0.001), hurry=False))
         try:
             await asyncio.wait((closing, news), return_when=asyncio.FIRST_COMPLETED)
         finally:

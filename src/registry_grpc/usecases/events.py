@@ -208,20 +208,6 @@ def kind_of(resource: Resource) -> str:
     return ""
 
 
-def place_of(resource: Resource) -> tuple[str, str]:
-    """Project and model it lies in."""
-    match resource:
-        case Project():
-            return resource.name.project, ""
-        case Pointer():
-            return resource.model.project, resource.model.model
-        case Artifact():
-            return resource.version.project, resource.version.model
-        case Model() | Version():
-            return resource.name.project, resource.name.model
-    return "", ""
-
-
 def require_kept(reader: Reader, after: int) -> None:
     """Refuse to go on behind a revision whose successors are gone.
 

@@ -123,27 +123,15 @@ class ChangeFeed:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._signal, gap)
 
-    async def wait_for(self, revision: int, timeout_s: float) -> bool:
-        """Whether the projection reached `revision` within the time."""
+    async def wait_for(self, revision: int, timeout_s: float, *, hurry: bool = True) -> bool:
+        """Whether the projection reached `revision` within the time; to `hurry` is to poll at once."""
         deadline = time.monotonic() + timeout_s
         while self._revision < revision:
             left = deadline - time.monotonic()
             if left <= 0:
                 return False
-            self._wake.set()
-            moved = self._moved
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(left):
-                    await moved.wait()
-        return True
-
-    async def news(self, revision: int, timeout_s: float) -> bool:
-        """Whether the projection went beyond `revision` within the time. Unlike `wait_for` it asks nobody to hurry."""
-        deadline = time.monotonic() + timeout_s
-        while self._revision <= revision:
-            left = deadline - time.monotonic()
-            if left <= 0:
-                return False
+            if hurry:
+                self._wake.set()
             moved = self._moved
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(left):

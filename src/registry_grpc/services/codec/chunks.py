@@ -20,13 +20,14 @@ _CRC32C_BYTES = 5
 
 def chunk_message(rest: bytes, field: int, content: bytes) -> bytes:
     """The message `rest` with a Chunk of `content` and its CRC32C in its field number `field` (below 16)."""
-    inner = _CONTENT + _varint(len(content))
+    inner = _CONTENT + varint(len(content))
     size = len(inner) + len(content) + _CRC32C_BYTES
-    head = rest + bytes([field << 3 | _LEN]) + _varint(size) + inner
+    head = rest + bytes([field << 3 | _LEN]) + varint(size) + inner
     return b"".join((head, content, _CRC32C, struct.pack("<I", google_crc32c.value(content))))
 
 
-def _varint(value: int) -> bytes:
+def varint(value: int) -> bytes:
+    """A number as the encoding has it: seven bits a byte, the lowest first."""
     groups = bytearray()
     while value > 0x7F:  # noqa: PLR2004 - seven bits a byte
         groups.append(value & 0x7F | 0x80)

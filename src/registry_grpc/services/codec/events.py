@@ -9,6 +9,7 @@ from registry_grpc.domain.events import Action
 from registry_grpc.domain.pointers import Pointer, PointerKind
 from registry_grpc.domain.resources import Model, Project, Version
 from registry_grpc.services.codec.artifacts import artifact_to_wire
+from registry_grpc.services.codec.chunks import varint
 from registry_grpc.services.codec.enums import EnumCodec
 from registry_grpc.services.codec.models import model_to_wire
 from registry_grpc.services.codec.pointers import alias_to_wire, stage_to_wire
@@ -72,14 +73,5 @@ def watch_message(head: bytes, events: Iterable[bytes]) -> bytes:
     """The serialised WatchResponse `head` with serialised events added; fields may come in any order."""
     parts = [head]
     for event in events:
-        parts += (bytes((_EVENTS,)), _varint(len(event)), event)
+        parts += (bytes((_EVENTS,)), varint(len(event)), event)
     return b"".join(parts)
-
-
-def _varint(value: int) -> bytes:
-    groups = bytearray()
-    while value > 0x7F:  # noqa: PLR2004 - seven bits a byte
-        groups.append(value & 0x7F | 0x80)
-        value >>= 7
-    groups.append(value)
-    return bytes(groups)

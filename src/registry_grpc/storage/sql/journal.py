@@ -9,14 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, delete, literal, select, update
 
-from registry_grpc.domain.access import Role, RoleBinding, ServiceAccount
-from registry_grpc.domain.artifacts import Artifact
 from registry_grpc.domain.calls import Committed
 from registry_grpc.domain.errors import Reason, RegistryError
-from registry_grpc.domain.events import AuditEntry, leaf_hash
-from registry_grpc.domain.identity import Token
+from registry_grpc.domain.events import AuditEntry, leaf_hash, place_of
 from registry_grpc.domain.pointers import Pointer, PointerKind
-from registry_grpc.domain.resources import Model, Project, Version
+from registry_grpc.domain.resources import Version
 from registry_grpc.storage.sql.documents import RESOURCES, resource_type
 from registry_grpc.storage.sql.tables import audit, event, idempotency, log_head
 from registry_grpc.storage.sql.usage import CHANGE, change_values, to_account
@@ -253,23 +250,11 @@ def _event_row(one: Event) -> dict[str, Any]:
     }
 
 
-def _places(resource: Resource) -> tuple[str, str, str]:  # noqa: PLR0911 - one for each kind
+def _places(resource: Resource) -> tuple[str, str, str]:
     """Project, model and stage of an event, for followers that want only some."""
-    match resource:
-        case Project():
-            return resource.name.project, "", ""
-        case Model():
-            return resource.name.project, resource.name.model, ""
-        case Version():
-            return resource.name.project, resource.name.model, resource.stage
-        case Pointer():
-            stage = resource.id if resource.kind is PointerKind.STAGE else ""
-            return resource.model.project, resource.model.model, stage
-        case Artifact():
-            return resource.version.project, resource.version.model, ""
-        case RoleBinding():
-            return resource.name.project, resource.name.model, ""
-        case ServiceAccount():
-            return resource.name.project, "", ""
-        case Role() | Token():
-            return "", "", ""
+    stage = ""
+    if isinstance(resource, Version):
+        stage = resource.stage
+    elif isinstance(resource, Pointer) and resource.kind is PointerKind.STAGE:
+        stage = resource.id
+    return (*place_of(resource), stage)
