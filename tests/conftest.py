@@ -4,6 +4,8 @@ import pytest
 
 from tests.kit import engines
 
+pytest_plugins = ["tests.kit.watchdog"]
+
 
 @pytest.fixture(scope="session", autouse=True)
 def no_logins_of_the_developer(tmp_path_factory):
