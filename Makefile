@@ -17,7 +17,7 @@ demo: .venv/.stamp ## Train, register, promote and serve a model end to end (STO
 	@STORE=$(STORE) scripts/demo
 
 test: .venv/.stamp services ## Run every test against real engines (WORKERS=2, PYTEST_ARGS=…)
-	$(BIN)/pytest -n $(WORKERS) --ignore=tests/bench $(PYTEST_ARGS)
+	$(BIN)/pytest -n $(WORKERS) --ignore=tests/bench $(PYTEST_ARGS) || scripts/again $(PYTEST_ARGS)
 
 check: lint types ## Everything CI runs: lint, types, generated-code diff, then the tests
 	scripts/gen --check
