@@ -167,8 +167,8 @@ class ChangeFeed:
 
     async def _poll(self) -> bool:
         """Read once; whether there is more to read at once."""
-        began = time.monotonic()
-        head, events = await self._run(self._store.read, self._page(self._revision))
+        began, before = time.monotonic(), self._revision
+        head, events = await self._run(self._store.read, self._page(before))
         self._apply(events)
         with self._lock:
             # A page holds whole revisions, so a cut one may have fewer events than asked for: it says nothing of what
@@ -176,7 +176,9 @@ class ChangeFeed:
             reached: int = events[-1].revision if events else head
             self._reach(reached)
         self._heard = began
-        self._signal(gap=False)
+        if self._revision > before:
+            # Not at each poll: a thousand watches wait for this.
+            self._signal(gap=False)
         self._observer.advanced(self._revision, time.monotonic() - began)
         return bool(reached < head)
 

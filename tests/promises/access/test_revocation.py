@@ -1,7 +1,7 @@
 """P19: what was taken away ends on every replica within 30 s, also for a stream that is open."""
 
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import grpc
 import pytest
@@ -9,8 +9,10 @@ import pytest
 from registry_grpc.v1 import access_pb2, artifacts_pb2, projects_pb2
 from tests.kit.access import Office
 from tests.kit.deployments import distributed_settings, two_replicas
+from tests.kit.engines import places
+from tests.kit.pki import Authority, put
 from tests.kit.refusals import refusal_of, refused
-from tests.kit.server import RegistryServer
+from tests.kit.server import Api, RegistryServer, running
 from tests.kit.uploads import MIB, PART, Content, Held, Registry, part_of_stream
 from tests.kit.waiting import until
 
@@ -121,6 +123,64 @@ def test_access_that_was_taken_away_ends_open_uploads_on_both_replicas(replicas,
             projects_pb2.UpdateProjectRequest(project=projects_pb2.Project(name=project, description="x")),
         ).code
         assert code in {"UNAUTHENTICATED", "NOT_FOUND", "PERMISSION_DENIED"}
+
+
+class CertificateHolder:
+    """A caller known by a client certificate; `ports` has the mTLS port of each server."""
+
+    def __init__(self, principal, servers_ca, identity, ports):
+        self.principal = principal
+        self._credentials = grpc.ssl_channel_credentials(servers_ca.pem, identity.key, identity.certificate)
+        self._ports = ports
+
+    def at(self, server):
+        return Api(grpc.secure_channel(f"localhost:{self._ports[server.port]}", self._credentials))
+
+
+@contextmanager
+def two_replicas_with_certificates(environment, directory):
+    """Two replicas that take tokens at one port and certificates at another, and who issues those."""
+    servers_ca, clients_ca = Authority("servers"), Authority("clients")
+    own = servers_ca.identity("dns:localhost", "ip:127.0.0.1")
+    files = {
+        "tls_cert": str(put(directory / "server.pem", own.certificate)),
+        "tls_key": str(put(directory / "server.key", own.key)),
+        "tls_client_ca": str(put(directory / "clients.pem", clients_ca.pem)),
+    }
+    mtls = [places.free_port(), places.free_port()]
+    with distributed_settings(environment) as given, ExitStack() as stack:
+        servers = [
+            stack.enter_context(running(given | files | {"listen": f"plaintext://127.0.0.1:0,mtls://127.0.0.1:{port}"}))
+            for port in mtls
+        ]
+        (servers[1].data_dir / "admin.token").write_text(servers[0].token)
+        ports = {server.port: port for server, port in zip(servers, mtls, strict=True)}
+        yield servers, servers_ca, clients_ca, ports
+
+
+@pytest.mark.promise("P19", "revoked")
+def test_disabling_an_account_ends_open_uploads_of_its_certificate_on_both_replicas(service_environment, tmp_path):
+    with two_replicas_with_certificates(service_environment, tmp_path) as (servers, servers_ca, clients_ca, ports):
+        here, there = servers
+        office, registry = Office(here), Registry.of(here)
+        project = registry.project()
+        version = registry.draft(project)
+        account = access_pb2.ServiceAccount(certificate_names=["dns:trainer.example"])
+        made = office.api.access.CreateServiceAccount(
+            access_pb2.CreateServiceAccountRequest(service_account_id="trainer", service_account=account)
+        )
+        who = CertificateHolder(made.principal, servers_ca, clients_ca.identity("dns:trainer.example"), ports)
+        office.bind("contributor", project, who.principal)
+        until(lambda: _can_see(there, who, project), LIMIT_S)
+
+        with open_upload(here, who, version) as first, open_upload(there, who, version) as second:
+            time.sleep(6)  # longer than the round of checks: what is permitted goes on
+            assert not first.done()
+            assert not second.done()
+            disable(office, made, None)
+            ends = [end_of(first), end_of(second)]
+
+        assert {(end.code, end.reason) for end in ends} == {("UNAUTHENTICATED", "PRINCIPAL_DISABLED")}
 
 
 def _can_see(server, who, project):

@@ -7,15 +7,28 @@ import threading
 import time
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
 
 from registry_grpc.client import Registry, RegistryError
 from registry_grpc.client.watch import EVERYTHING
+from registry_grpc.v1 import events_pb2
 from tests.kit.deployments import distributed_settings
 from tests.kit.proxy import Proxy
 from tests.kit.server import running
-from tests.kit.watching import Follower, logged, require_complete_unique_and_atomic, require_ordered
+from tests.kit.waiting import until
+from tests.kit.watching import (
+    Follower,
+    RawFollower,
+    logged,
+    require_complete_unique_and_atomic,
+    require_ordered,
+    require_progress,
+    require_resumable,
+)
 
 WRITERS = 2
+QUIET_S = 6.0
+"""How long the model `moved` rests, so that PROGRESS comes; it comes every 5 s."""
 
 
 class Writers:
@@ -29,13 +42,16 @@ class Writers:
             thread.start()
 
     def _work(self, number):
-        turn = 0
+        turn, quiet_until = 0, 0.0
         while not self._ended.is_set():
             turn += 1
             with contextlib.suppress(RegistryError):
                 self._registry.create_version(f"busy-{number}")
                 version = self._versions[turn % 2]
                 self._registry.promote(version.location, "staging" if turn % 3 else "archived")
+                if number == 0 and time.monotonic() > quiet_until:
+                    self._registry.update_model("moved", description=f"turn {turn}")
+                    quiet_until = time.monotonic() + QUIET_S
             self._ended.wait(0.02)
 
     def stop(self):
@@ -43,6 +59,27 @@ class Writers:
         for thread in self._threads:
             thread.join(60)
             assert not thread.is_alive()
+
+
+def disturb(replicas, proxy):
+    """Every replica is killed and stopped once, and the connections through the proxy are cut."""
+    for replica in replicas:
+        time.sleep(1)
+        replica.kill()
+        proxy.cut()
+        replica.start()
+        os.kill(replica.process.pid, signal.SIGSTOP)
+        time.sleep(1.5)
+        os.kill(replica.process.pid, signal.SIGCONT)
+    # Long enough without a fault that PROGRESS comes, and something behind it.
+    time.sleep(QUIET_S + 2)
+
+
+def judge(follower, log, upto):
+    """Of a watch that ended: no event is missing, repeated, torn or out of order."""
+    assert follower.error is None
+    require_ordered(follower.told)
+    require_complete_unique_and_atomic(follower.told, log, follower.begun, upto)
 
 
 @pytest.mark.promise("P06", "replicas")
@@ -66,33 +103,39 @@ def test_no_watch_misses_repeats_or_reorders_anything(service_environment, tmp_p
             "one replica": endpoints[1],
             "through a proxy": proxy.endpoint,
         }
-        followers = {}
+        followers = []
         for name, endpoint in watches.items():
             client = stack.enter_context(Registry(endpoint, token=token))
             follower = Follower(client.watch(EVERYTHING, progress_s=5), slow_s=0.05 if "slow" in name else 0.0)
             stack.callback(follower.close)
-            followers[name] = follower.synced()
+            followers.append(follower.synced())
+        everything = RawFollower([proxy.endpoint, *endpoints], token, parent=EVERYTHING)
+        wish = {"resource_types": ["Model"], "progress_interval": Duration(seconds=5)}
+        model = RawFollower(endpoints[2:], token, parent="projects/default/models/moved", **wish)
+        raws = (everything, model)
+        for raw in raws:
+            stack.callback(raw.close)
+            until(lambda raw=raw: raw.error or raw.messages, 30)
         writers = Writers(registry, versions)
         try:
-            for replica in replicas:
-                time.sleep(1)
-                replica.kill()
-                proxy.cut()
-                replica.start()
-                os.kill(replica.process.pid, signal.SIGSTOP)
-                time.sleep(1.5)
-                os.kill(replica.process.pid, signal.SIGCONT)
+            disturb(replicas, proxy)
         finally:
             writers.stop()
         upto = registry.update_model("moved", description="the end").revision
-        log = logged(settings["database_url"])
-        for name, follower in followers.items():
+        for follower in (*followers, *raws):
             follower.hurry()
             follower.reached(upto)
-            assert follower.error is None, name
-            require_ordered(follower.told)
-            require_complete_unique_and_atomic(follower.told, log, follower.begun, upto)
-        assert upto - min(follower.begun for follower in followers.values()) > 50
+        log = logged(settings["database_url"])
+        log_of_model = logged(settings["database_url"], kinds={"model"}, model="moved")
+        for follower in (*followers, everything):
+            judge(follower, log, upto)
+        judge(model, log_of_model, upto)
+        require_progress(model, log_of_model, upto)
+        require_progress(everything, log, upto)
+        require_resumable(everything, log, upto, endpoints, token)
+        assert model.of(events_pb2.WatchResponse.KIND_PROGRESS)
+        assert min(raw.streams for raw in raws) > 1
+        assert upto - min(follower.begun for follower in followers) > 50
 
 
 @pytest.mark.promise("P06", "log")
