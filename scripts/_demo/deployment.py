@@ -21,6 +21,7 @@ STOP_TIMEOUT_S = 30
 LOG_CHARS = 3000
 """How much of a log helps."""
 MREG = Path(sys.executable).parent / "mreg"
+MARKER = "registrygrpc/marker"
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,11 @@ class Deployment:
     """A MinIO client and the bucket's name."""
 
     def objects(self) -> list[StoredObject]:
-        """What lies in the artifact store, read past the registry."""
+        """What lies in the artifact store, read past the registry; without the mark that says whose it is."""
         return [
-            StoredObject(key, len(content), hashlib.sha256(content).hexdigest()) for key, content in self._contents()
+            StoredObject(key, len(content), hashlib.sha256(content).hexdigest())
+            for key, content in self._contents()
+            if key != MARKER
         ]
 
     def _contents(self) -> Iterator[tuple[str, bytes]]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from _demo.controller import Controller
 from _demo.deployment import Deployment, deployed
+from _demo.fleet import drift, report
 from _demo.page import DemoError, heading, say
 from _demo.release import compare, promote_to_production, push_both, take_over
 from _demo.training import DATASET, load_data, train_both
@@ -70,11 +71,15 @@ def _release_and_serve(registry: Registry, deployment: Deployment, work: Path) -
     controller = Controller(registry, MODEL, data.test)
     first = controller.reconcile()
     controller.require_runs(better)
+    report(registry, MODEL, better.name)
+    drift(deployment, MODEL, expected=False)
 
     heading(7, "Promote the other one, and see Resolve move")
     take_over(registry, other, better)
+    drift(deployment, MODEL, expected=True)
     second = controller.reconcile()
     controller.require_runs(other)
+    report(registry, MODEL, other.name)
 
     heading(8, "Roll back")
     reason = f"accuracy on held-out rows {second.accuracy:.4f}, before {first.accuracy:.4f}"
@@ -83,6 +88,8 @@ def _release_and_serve(registry: Registry, deployment: Deployment, work: Path) -
     again = controller.reconcile()
     controller.require_runs(better)
     controller.require_same(first, again)
+    report(registry, MODEL, better.name)
+    drift(deployment, MODEL, expected=False)
 
     heading(9, "What happened, from the registry's history")
     controller.show_history()

@@ -38,6 +38,10 @@ NAMES = frozenset(
         *(f"upload.u{step}.{side}" for step in range(9) for side in ("before", "after")),
         # Between the two halves of U3: the part is stored and no row says so.
         "upload.u3.stored",
+        # An event is put in line for a webhook; a delivery is claimed; it was sent and no row says so.
+        *(f"webhook.{step}" for step in ("dispatch.before", "dispatch.after", "claim.before", "claim.after", "sent")),
+        # Between the steps of the collector, in order, and after an object without a row was deleted.
+        *(f"garbage.{step}" for step in ("marked", "retired", "deleted", "buried", "orphan.deleted")),
         # Before bytes are written to a file of the local store.
         "store.file.write",
     }

@@ -9,6 +9,7 @@ import pytest
 import urllib3
 from google.protobuf.duration_pb2 import Duration
 
+from registry_grpc.domain.garbage import MARKER_KEY
 from registry_grpc.v1 import artifacts_pb2 as pb
 from tests.kit import engines
 from tests.kit.server import distributed, running
@@ -143,7 +144,7 @@ def one_stored_object(kind, environment):
 
             def replace(change):
                 objects = server.data_dir / "artifacts" / "objects"
-                (path,) = [path for path in objects.rglob("*") if path.is_file()]
+                (path,) = [path for path in objects.rglob("*") if path.is_file() and path.name != "marker"]
                 path.write_bytes(change(path.read_bytes()))
         else:
             url = stack.enter_context(engines.fresh_database(environment["MREG_TEST_POSTGRES_URL"]))
@@ -153,7 +154,8 @@ def one_stored_object(kind, environment):
 
             def replace(change):
                 client = bucket.client()
-                names = [item.object_name for item in client.list_objects(bucket_name=bucket.name, recursive=True)]
+                found = client.list_objects(bucket_name=bucket.name, recursive=True)
+                names = [item.object_name for item in found if item.object_name != MARKER_KEY]
                 for name in names:
                     reply = client.get_object(bucket_name=bucket.name, object_name=name)
                     bytes_now = reply.read()

@@ -16,12 +16,14 @@ SERVICES = {
     "grpc.health.v1.Health",
     "grpc.reflection.v1alpha.ServerReflection",
     "registry_grpc.v1.AccessService",
+    "registry_grpc.v1.DeploymentService",
     "registry_grpc.v1.EventService",
     "registry_grpc.v1.ArtifactService",
     "registry_grpc.v1.ModelService",
     "registry_grpc.v1.ProjectService",
     "registry_grpc.v1.ServerService",
     "registry_grpc.v1.StageService",
+    "registry_grpc.v1.WebhookService",
 }
 MODEL = "projects/default/models/spam"
 VERSION = f"{MODEL}/versions/1"

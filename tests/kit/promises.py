@@ -80,11 +80,20 @@ PROMISES = {
     ),
     "P08": Promise(
         "Nothing referenced is ever deleted by the collector.",
-        {"machine": "a state machine of upload, dedupe, delete, restore, collect and clock jumps"},
+        {
+            "machine": "a state machine of upload, dedupe, delete, restore, collect and clock jumps",
+            "kills": "SIGKILL between the steps of the collector, on real stores",
+            "races": "two collectors beside uploads and attachments of the same bytes",
+            "copies": "an object that another project names",
+            "mark": "another database, or a rewound one, at the same store",
+        },
     ),
     "P09": Promise(
         "Nothing unreferenced lives longer than the grace and two sweeps.",
-        {"audit": "objects are counted after chaos"},
+        {
+            "audit": "objects are counted after chaos",
+            "orphans": "objects that no row knows",
+        },
     ),
     "P10": Promise(
         "No RPC without a permission; no request acts outside its project.",
@@ -125,7 +134,10 @@ PROMISES = {
             "held versions": "what a stage or an alias points to is not deleted, and the holders are named",
             "quota race": "32 racing uploads never take a byte more than a quota; the usage survives SIGKILL",
             "purge race": "a purge beside uploads, attachments and copies takes no bytes that a file lies in",
+            "webhook addresses": "URLs and names that lead inside are refused when they are set and when they are used",
+            "condemned bytes": "bytes that wait for collection come back or are not present, never in between",
             "greedy client": "a client over its rate costs little, and a polite one beside it is served",
+            "many watches": "ten thousand watches of one caller end at his limit; those within it live",
         },
     ),
     "P15": Promise(

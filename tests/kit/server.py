@@ -1,8 +1,12 @@
 """A real registry server in a process of its own, on free ports, that a test may kill and start again."""
 
+import atexit
+import base64
 import contextlib
+import functools
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,11 +22,13 @@ from registry_grpc.storage.sql import schema
 from registry_grpc.v1 import (
     access_pb2_grpc,
     artifacts_pb2_grpc,
+    deployments_pb2_grpc,
     events_pb2_grpc,
     models_pb2_grpc,
     projects_pb2_grpc,
     server_pb2_grpc,
     stages_pb2_grpc,
+    webhooks_pb2_grpc,
 )
 from tests.kit.engines import Bucket
 
@@ -139,8 +145,10 @@ class Api:
         self.projects = projects_pb2_grpc.ProjectServiceStub(channel)
         self.models = models_pb2_grpc.ModelServiceStub(channel)
         self.artifacts = artifacts_pb2_grpc.ArtifactServiceStub(channel)
+        self.deployments = deployments_pb2_grpc.DeploymentServiceStub(channel)
         self.events = events_pb2_grpc.EventServiceStub(channel)
         self.stages = stages_pb2_grpc.StageServiceStub(channel)
+        self.webhooks = webhooks_pb2_grpc.WebhookServiceStub(channel)
 
     def close(self) -> None:
         self.channel.close()
@@ -187,6 +195,16 @@ def running(settings: Mapping[str, str] | None = None, failpoints: str = "") -> 
             server.kill()
 
 
+@functools.cache
+def secrets_key_file() -> str:
+    """A key that secrets of webhooks are sealed with, the same for every server of this process."""
+    path = Path(tempfile.mkdtemp(prefix="mreg-key-")) / "secrets.key"
+    path.write_text(base64.b64encode(os.urandom(32)).decode())
+    path.chmod(0o600)
+    atexit.register(shutil.rmtree, path.parent, ignore_errors=True)
+    return str(path)
+
+
 def distributed(postgres_url: str, bucket: Bucket) -> dict[str, str]:
     """Settings of a server on PostgreSQL, its schema upgraded, and an S3 bucket."""
     schema.upgrade(postgres_url)
@@ -198,4 +216,5 @@ def distributed(postgres_url: str, bucket: Bucket) -> dict[str, str]:
         "s3_secret_key": bucket.secret_key,
         "s3_bucket": bucket.name,
         "s3_secure": "false",
+        "secrets_key_file": secrets_key_file(),
     }

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from registry_grpc.domain.artifacts import UploadPart
-from registry_grpc.ports.artifacts import MissingObjectError, ObjectInfo
+from registry_grpc.ports.artifacts import Listing, MissingObjectError, ObjectInfo, Stored
 from registry_grpc.storage.artifacts.faults import (
     CHUNK_BYTES,
     broken,
@@ -107,6 +107,18 @@ class MemoryArtifactStore:
     def delete(self, key: str) -> None:
         self._check(key)
         self.objects.pop(key, None)
+
+    def list_objects(self, after: str, limit: int) -> Listing:
+        self._check("list")
+        keys = sorted(key for key in self.objects if key > after)[:limit]
+        found = [Stored(key, len(self.objects[key][0]), timedelta(0)) for key in keys]
+        return Listing(found, keys[-1] if len(keys) == limit else "")
+
+    def list_unfinished(self, after: str, limit: int) -> Listing:
+        self._check("list")
+        names = sorted(name for name in self.uploads if name > after)[:limit]
+        found = [Stored(self.uploads[name].key, 0, timedelta(0), name) for name in names]
+        return Listing(found, names[-1] if len(names) == limit else "")
 
     def sign_get(self, key: str, ttl: timedelta, filename: str) -> str | None:  # noqa: ARG002 -- the port
         check_key(key)

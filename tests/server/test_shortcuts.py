@@ -21,7 +21,7 @@ class Shortcut:
 
     knows: bool = True
 
-    def __call__(self, _request):
+    def __call__(self, _request, _principal):
         return lambda: (SHORT, 41) if self.knows else None
 
 

@@ -69,8 +69,11 @@ def test_the_roles_are_what_they_were_agreed_to_be():
         "stages.rollback",
         "stages.vacate",
         "aliases.update",
+        "deployments.report",
+        "deployments.retire",
+        "consumers.list",
     }
-    assert can["approver"] == can["viewer"]
+    assert can["approver"] - can["viewer"] == {"consumers.list"}
     assert can["admin"] == PERMISSIONS >= REGISTRY_ONLY | UNCONDITIONAL
 
 

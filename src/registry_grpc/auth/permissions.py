@@ -20,7 +20,10 @@ from enum import StrEnum
 PUBLIC = ""
 """Anyone may call it, without a token."""
 _TABLE: dict[str, dict[str, str]] = {
-    "registry_grpc.v1.ServerService": {"GetServerInfo": "server.get of caller"},
+    "registry_grpc.v1.ServerService": {
+        "GetServerInfo": "server.get of caller",
+        "CollectGarbage": "garbage.collect on registry",
+    },
     "registry_grpc.v1.AccessService": {
         "GetCaller": "caller.get of caller",
         "TestPermissions": "caller.test of caller",
@@ -100,6 +103,27 @@ _TABLE: dict[str, dict[str, str]] = {
         "PromoteVersion": "stages.promote on name",
         "RollbackStage": "stages.rollback on name",
         "VacateStage": "stages.vacate on name",
+    },
+    "registry_grpc.v1.DeploymentService": {
+        "ReportDeployment": "deployments.report on deployment.version, deployments.report within parent",
+        "HeartbeatDeployments": "deployments.report within parent",
+        "RetireDeployment": "deployments.retire within name",
+        "GetDeployment": "deployments.get within name",
+        "ListDeployments": "deployments.list within parent",
+        "ListDeploymentRuns": "deployments.list within parent",
+        "GetDrift": "deployments.list within parent",
+        "ListConsumers": "consumers.list on parent",
+    },
+    "registry_grpc.v1.WebhookService": {
+        "CreateWebhook": "webhooks.create on parent",
+        "GetWebhook": "webhooks.get on name",
+        "ListWebhooks": "webhooks.list on parent",
+        "UpdateWebhook": "webhooks.update on webhook.name",
+        "DeleteWebhook": "webhooks.delete on name",
+        "RotateWebhookSecret": "webhooks.rotate on name",
+        "TestWebhook": "webhooks.test on name",
+        "ListDeliveries": "webhooks.get on parent",
+        "RedeliverDeliveries": "webhooks.redeliver on parent",
     },
     "grpc.health.v1.Health": {"Check": PUBLIC, "List": PUBLIC, "Watch": PUBLIC},
     "grpc.reflection.v1alpha.ServerReflection": {"ServerReflectionInfo": "server.reflect of caller"},

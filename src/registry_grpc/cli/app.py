@@ -18,8 +18,11 @@ from registry_grpc.cli.completion import completion, prepare_completion
 from registry_grpc.cli.context import Globals, Output
 from registry_grpc.cli.contexts import app as contexts
 from registry_grpc.cli.database import app as database
+from registry_grpc.cli.deployments import app as deployments
+from registry_grpc.cli.deployments import consumers, drift
 from registry_grpc.cli.diagnosis import doctor
 from registry_grpc.cli.failures import ExitCode, report
+from registry_grpc.cli.garbage import gc
 from registry_grpc.cli.login import login, logout, whoami
 from registry_grpc.cli.models import app as models
 from registry_grpc.cli.projects import app as projects
@@ -30,6 +33,7 @@ from registry_grpc.cli.stages import history, promote, resolve, rollback
 from registry_grpc.cli.transfer import pull, push
 from registry_grpc.cli.versions import app as versions
 from registry_grpc.cli.watching import watch
+from registry_grpc.cli.webhooks import app as webhooks
 
 HELP = """A registry for machine-learning models.
 
@@ -117,7 +121,10 @@ def options(
 
 options.__doc__ = HELP
 
-for command in (login, logout, whoami, push, pull, resolve, promote, rollback, history, watch, doctor, can, completion):
+for command in (
+    *(login, logout, whoami, push, pull, resolve, promote, rollback, history, drift, consumers, watch, doctor),
+    *(can, gc, completion),
+):
     app.command()(command)
 app.command(context_settings=SERVE_CONTEXT, add_help_option=False)(serve)
 for name, group in {
@@ -129,6 +136,8 @@ for name, group in {
     "bindings": bindings,
     "accounts": accounts,
     "tokens": tokens,
+    "deployments": deployments,
+    "webhooks": webhooks,
     "contexts": contexts,
     "db": database,
 }.items():

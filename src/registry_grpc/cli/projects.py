@@ -96,6 +96,12 @@ def edit(
     draft_retention: Annotated[
         str | None, typer.Option("--draft-retention", metavar="TIME", help="How long drafts may rest, e.g. 7d.")
     ] = None,
+    keep_versions: Annotated[
+        int | None,
+        typer.Option(
+            "--keep-versions", min=0, metavar="N", help="Newest unheld versions of each model to keep; 0 for all."
+        ),
+    ] = None,
     etag: options.Etag = "",
 ) -> None:
     """Change a project: only what is given; --stages replaces the whole list."""
@@ -117,7 +123,7 @@ def edit(
         before = registry.get_project(project)
         if tag or untag:
             fields["tags"] = options.retagged(before.tags, options.pairs(tag, "--tag"), untag)
-        fields |= _limits(before, quotas, times)
+        fields |= _limits(before, quotas, times, keep_versions)
         if not fields:
             raise typer.BadParameter("nothing to change; `mreg projects edit --help` says what can be")
         # The etag keeps a change somebody else makes meanwhile from being lost.
@@ -127,7 +133,10 @@ def edit(
 
 
 def _limits(
-    before: projects_pb2.Project, quotas: dict[str, int | None], times: dict[str, str | None]
+    before: projects_pb2.Project,
+    quotas: dict[str, int | None],
+    times: dict[str, str | None],
+    keep_versions: int | None,
 ) -> dict[str, Any]:
     """Quotas and retention with what is given; neither when nothing is."""
     from registry_grpc.v1 import projects_pb2
@@ -140,12 +149,14 @@ def _limits(
         fields["quotas"].MergeFrom(projects_pb2.Quotas(**given))
         for name in [name for name, value in given.items() if not value]:
             fields["quotas"].ClearField(name)
-    if any(text is not None for text in times.values()):
+    if keep_versions is not None or any(text is not None for text in times.values()):
         fields["retention"] = projects_pb2.Retention()
         fields["retention"].CopyFrom(before.retention)
         for name, text in times.items():
             if text is not None:
                 getattr(fields["retention"], name).FromTimedelta(options.period(text))
+        if keep_versions is not None:
+            fields["retention"].keep_versions = keep_versions
     return fields
 
 

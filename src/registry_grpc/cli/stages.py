@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from registry_grpc.client import Registry
     from registry_grpc.v1 import stages_pb2
 
-_TIME_FORMATS = ["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d %H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"]
+TIME_FORMATS = ["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d %H:%M:%S%z", "%Y-%m-%dT%H:%M:%S.%f%z"]
 
 
 def resolve(
@@ -23,7 +23,7 @@ def resolve(
     *,
     as_of: Annotated[
         datetime | None,
-        typer.Option(formats=_TIME_FORMATS, help="What a stage stood for then, e.g. 2026-11-21T03:04:05Z."),
+        typer.Option(formats=TIME_FORMATS, help="What a stage stood for then, e.g. 2026-11-21T03:04:05Z."),
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="Also the files; with -o json or yaml.")] = False,
 ) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from registry_grpc.cli.output import Columns, short_enum, size, when
 from registry_grpc.client.metadata import plain as value_of
-from registry_grpc.v1 import stages_pb2, versions_pb2
+from registry_grpc.v1 import server_pb2, stages_pb2, versions_pb2
 
 
 def name(item: Any) -> str:  # noqa: ANN401 -- any resource
@@ -56,6 +56,22 @@ def _of(used: int, limit: int, show: Callable[[int], str] = str) -> str:
     return f"{show(used)} of {show(limit)}" if limit else show(used)
 
 
+def _bytes(tally: server_pb2.ByteCount) -> str:
+    return f"{tally.count} ({size(tally.size_bytes)})"
+
+
+COLLECTABLE: Columns = {
+    "unneeded, waiting": lambda found: _bytes(found.waiting),
+    "unneeded, would go": lambda found: _bytes(found.collected),
+    "unknown, waiting": lambda found: _bytes(found.orphans_waiting),
+    "unknown, would go": lambda found: _bytes(found.orphans_collected),
+}
+COLLECTED: Columns = {
+    "unneeded, waiting": lambda found: _bytes(found.waiting),
+    "unneeded, removed": lambda found: _bytes(found.collected),
+    "unknown, waiting": lambda found: _bytes(found.orphans_waiting),
+    "unknown, removed": lambda found: _bytes(found.orphans_collected),
+}
 USAGE: Columns = {
     "name": lambda usage: last(usage.name),
     "stored": lambda usage: _of(usage.stored_bytes, usage.quotas.max_stored_bytes, size),

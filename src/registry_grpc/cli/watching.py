@@ -69,7 +69,8 @@ def _tell(chosen: Globals, change: Change) -> None:
         return
     action = output.short_enum(events_pb2.EventAction, change.event.action, "EVENT_ACTION_")
     what = "is" if change.kind == "state" else action
-    target = views.last(change.event.stage.version or change.event.alias.version)
+    event = change.event
+    target = views.last(event.stage.version or event.alias.version or event.deployment.version)
     by = f" by {change.event.actor}" if change.event.actor else ""
     holder = f" version {target}" if target else ""
     print(output.cell(f"{change.revision}  {what}  {change.event.name}{holder}{by}"), flush=True)
@@ -89,8 +90,9 @@ def _facts(change: Change) -> dict[str, str]:
 
     event = change.event
     assert event is not None  # noqa: S101 -- for the type checker
-    version = event.stage.version or event.alias.version or event.version.name
-    digest = event.stage.manifest_digest or event.alias.manifest_digest or event.version.manifest_digest
+    told = (event.stage, event.alias, event.deployment)
+    version = next((each.version for each in told if each.version), event.version.name)
+    digest = next((each.manifest_digest for each in told if each.manifest_digest), event.version.manifest_digest)
     parts = version.split("/")
     location = f"mreg://{parts[1]}/{parts[3]}/{parts[5]}@{digest}" if version and digest else ""
     return {

@@ -20,11 +20,13 @@ from registry_grpc.client.status import REQUEST_ID_KEY, error_from_rpc
 from registry_grpc.v1 import (
     access_pb2_grpc,
     artifacts_pb2_grpc,
+    deployments_pb2_grpc,
     events_pb2_grpc,
     models_pb2_grpc,
     projects_pb2_grpc,
     server_pb2_grpc,
     stages_pb2_grpc,
+    webhooks_pb2_grpc,
 )
 
 if TYPE_CHECKING:
@@ -52,7 +54,9 @@ class Stubs:
         self.stages = stages_pb2_grpc.StageServiceStub(channel)
         self.artifacts = artifacts_pb2_grpc.ArtifactServiceStub(channel)
         self.events = events_pb2_grpc.EventServiceStub(channel)
+        self.deployments = deployments_pb2_grpc.DeploymentServiceStub(channel)
         self.access = access_pb2_grpc.AccessServiceStub(channel)
+        self.webhooks = webhooks_pb2_grpc.WebhookServiceStub(channel)
 
 
 class Connection:

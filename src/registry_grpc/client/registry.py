@@ -11,6 +11,7 @@ from registry_grpc.client.accounts import AccountCalls
 from registry_grpc.client.artifacts import ArtifactCalls
 from registry_grpc.client.cache import Cache
 from registry_grpc.client.connection import Connection
+from registry_grpc.client.deployments import DeploymentCalls
 from registry_grpc.client.errors import InvalidArgument
 from registry_grpc.client.models import ModelCalls
 from registry_grpc.client.progress import silent
@@ -20,6 +21,7 @@ from registry_grpc.client.push import Push, PushFields, push_message
 from registry_grpc.client.settings import DEFAULT_TIMEOUT_S, load
 from registry_grpc.client.versions import VersionCalls
 from registry_grpc.client.watch import EVERYTHING, Watch, watch_request
+from registry_grpc.client.webhooks import WebhookCalls
 from registry_grpc.v1 import server_pb2, versions_pb2
 
 if TYPE_CHECKING:
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from registry_grpc.client.progress import Report
+
+
+COLLECT_TIMEOUT_S = 30.0
 
 
 class Registry(ProjectCalls, ModelCalls, VersionCalls, ArtifactCalls, AccessCalls, AccountCalls):
@@ -94,11 +99,30 @@ class Registry(ProjectCalls, ModelCalls, VersionCalls, ArtifactCalls, AccessCall
         """The connection, for services that have no method here."""
         return self._connection
 
+    @property
+    def deployments(self) -> DeploymentCalls:
+        """What runs where, how that differs from what should run, and who uses which version."""
+        return DeploymentCalls(self._connection)
+
     def server_info(self) -> server_pb2.ServerInfo:
         """Versions, limits and features of the server, and who this client is to it."""
         info = self._connection.read(self._connection.stubs.server.GetServerInfo, server_pb2.GetServerInfoRequest())
         self._connection.note_registry(info.registry_uid)
         return info
+
+    @property
+    def webhooks(self) -> WebhookCalls:
+        """Where events are pushed to."""
+        return WebhookCalls(self._connection)
+
+    def collect_garbage(self, *, execute: bool = False, adopt_store: bool = False) -> server_pb2.CollectGarbageResponse:
+        """What stored bytes nothing needs any more; with `execute` what is past its grace is removed, a part at a time.
+
+        `adopt_store` marks the artifact store as that of this registry's database; it needs `execute`.
+        """
+        request = server_pb2.CollectGarbageRequest(execute=execute, adopt_store=adopt_store)
+        timeout_s = max(COLLECT_TIMEOUT_S, self._connection.settings.timeout_s)
+        return self._connection.write(self._connection.stubs.server.CollectGarbage, request, timeout_s=timeout_s)
 
     def push(
         self,

@@ -76,6 +76,8 @@ class Blob:
     damage: str = ""
     """Why it is DAMAGED."""
     damage_time: datetime | None = None
+    condemned_at: datetime | None = None
+    """Since when it is CONDEMNED or DELETING: its grace counts from here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -87,6 +87,10 @@ class Reason(StrEnum):
     PROJECT_DELETED = auto()
     NOT_DELETED = auto()
     PROJECT_PROTECTED = auto()
+    DEPLOYMENT_NOT_FOUND = auto()
+    WEBHOOK_NOT_FOUND = auto()
+    DELIVERY_NOT_FOUND = auto()
+    GARBAGE_FROZEN = auto()
 
 
 @dataclass(frozen=True, slots=True)

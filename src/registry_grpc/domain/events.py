@@ -10,12 +10,26 @@ from enum import StrEnum
 
 from registry_grpc.domain.access import Role, RoleBinding, ServiceAccount
 from registry_grpc.domain.artifacts import Artifact
+from registry_grpc.domain.deployments import Deployment
 from registry_grpc.domain.identity import Token
 from registry_grpc.domain.pointers import Pointer
 from registry_grpc.domain.resources import Model, Project, Version
+from registry_grpc.domain.webhooks import Webhook
 
 LEAF_VERSION = 1
-Resource = Project | Model | Version | Pointer | Artifact | Role | RoleBinding | ServiceAccount | Token
+Resource = (
+    Project
+    | Model
+    | Version
+    | Pointer
+    | Artifact
+    | Deployment
+    | Role
+    | RoleBinding
+    | ServiceAccount
+    | Token
+    | Webhook
+)
 
 
 class Action(StrEnum):
@@ -37,6 +51,12 @@ class Action(StrEnum):
     """The stored bytes of a file were found bad."""
     HEALED = "healed"
     """The stored bytes of a file that was damaged are good again."""
+    RETIRED = "retired"
+    """A deployment does not run any more."""
+    WENT_STALE = "went_stale"
+    """Nothing was heard of a deployment for longer than it had promised."""
+    CAME_BACK = "came_back"
+    """The deployment is heard of again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +128,13 @@ class Denial:
 def place_of(resource: Resource) -> tuple[str, str]:
     """Project and model it lies in; empty for none."""
     match resource:
-        case Project() | ServiceAccount():
+        case Project() | ServiceAccount() | Webhook():
             return resource.name.project, ""
         case Model() | Version() | RoleBinding():
             return resource.name.project, resource.name.model
         case Pointer():
             return resource.model.project, resource.model.model
-        case Artifact():
+        case Artifact() | Deployment():
             return resource.version.project, resource.version.model
         case Role() | Token():
             return "", ""

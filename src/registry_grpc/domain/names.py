@@ -15,6 +15,7 @@ ID_PATTERN = r"[a-z0-9]([a-z0-9._-]{0,61}[a-z0-9])?"
 POINTER_PATTERN = r"[a-z]([a-z0-9._-]{0,61}[a-z0-9])?"
 NUMBER_PATTERN = r"[1-9][0-9]{0,17}"
 ARTIFACT_ID_PATTERN = r"[a-z2-7]{26}"
+DEPLOYMENT_ID_PATTERN = r"[0-9a-f]{20}"
 UUID_PATTERN = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 MANIFEST_DIGEST_PATTERN = r"sha256:[0-9a-f]{64}"
 LATEST = "latest"
@@ -203,6 +204,24 @@ class UploadName:
         return cls(**_parse(text, cls.FORM, field))
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class DeploymentName:
+    """`projects/{project}/deployments/{deployment}`."""
+
+    project: str
+    deployment: str
+
+    FORM = "projects/{project}/deployments/{deployment}"
+
+    def __str__(self) -> str:
+        return f"projects/{self.project}/deployments/{self.deployment}"
+
+    @classmethod
+    def parse(cls, text: str, field: str = "name") -> DeploymentName:
+        """Raises: INVALID_RESOURCE_NAME."""
+        return cls(**_parse(text, cls.FORM, field))
+
+
 _SEGMENTS = {
     "project": ID_PATTERN,
     "model": ID_PATTERN,
@@ -210,6 +229,7 @@ _SEGMENTS = {
     "stage": POINTER_PATTERN,
     "artifact": ARTIFACT_ID_PATTERN,
     "upload": UUID_PATTERN,
+    "deployment": DEPLOYMENT_ID_PATTERN,
 }
 
 
@@ -228,5 +248,6 @@ _COMPILED = {
         PointerName.STAGE_FORM,
         ArtifactName.FORM,
         UploadName.FORM,
+        DeploymentName.FORM,
     )
 }

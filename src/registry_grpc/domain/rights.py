@@ -109,12 +109,16 @@ class Rights:
 
     def visible_models(self, project: str) -> frozenset[str] | None:
         """Ids of the models that may be listed in a project; None for all there are."""
-        if self.find("models.list", project) is not None:
+        return self.models_with("models.list", project)
+
+    def models_with(self, permission: str, project: str) -> frozenset[str] | None:
+        """Ids of the models in a project on which the permission is held; None when it is on the project itself."""
+        if self.find(permission, project) is not None:
             return None
         return frozenset(
             model
             for (of_project, model), grants in self._grants.items()
-            if of_project == project and model and "models.list" in grants
+            if of_project == project and model and permission in grants
         )
 
 

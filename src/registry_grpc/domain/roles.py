@@ -21,6 +21,7 @@ _READING = (
     | _of("uploads", "get list")
     | _of("stages", "resolve get list history")
     | _of("events", "watch")
+    | _of("deployments", "get list")
 )
 _CONTRIBUTING = (
     _of("models", "create update")
@@ -30,7 +31,7 @@ _CONTRIBUTING = (
 )
 STAGE_MOVES = _of("stages", "promote rollback vacate")
 """Permissions that a condition on stages limits."""
-_DEPLOYING = STAGE_MOVES | _of("aliases", "update")
+_DEPLOYING = STAGE_MOVES | _of("aliases", "update") | _of("deployments", "report retire") | _of("consumers", "list")
 _GRANTING = (
     _of("roleBindings", "create update delete")
     | _of("serviceAccounts", "create update delete")
@@ -40,6 +41,7 @@ REGISTRY_ONLY = (
     _of("projects", "create setQuotas")
     | _of("roles", "create update delete")
     | _of("serviceAccounts", "setCertificateNames")
+    | _of("garbage", "collect")
 )
 """Permissions that only a binding on the registry gives, whatever role it binds."""
 UNCONDITIONAL = _GRANTING | REGISTRY_ONLY
@@ -53,12 +55,13 @@ _ADMINISTERING = (
     | _of("roleBindings", "get list")
     | _of("serviceAccounts", "get list")
     | _of("tokens", "list")
+    | _of("webhooks", "get list create update delete rotate test redeliver")
 )
 _ROLES: dict[str, tuple[str, frozenset[str]]] = {
     "viewer": ("Reads the catalogue, stages and files.", _READING),
     "contributor": ("Reads, and makes models, versions and their files.", _READING | _CONTRIBUTING),
-    "approver": ("Reads, and decides on requests of others.", _READING),
-    "deployer": ("Reads, and moves versions between stages and under aliases.", _READING | _DEPLOYING),
+    "approver": ("Reads, and decides on requests of others.", _READING | _of("consumers", "list")),
+    "deployer": ("Reads, moves stages and aliases, and reports what runs.", _READING | _DEPLOYING),
     ADMIN: (
         "Everything in its scope. On the registry: projects, roles, quotas and the tokens of people too.",
         _READING | _CONTRIBUTING | _DEPLOYING | _GRANTING | REGISTRY_ONLY | _ADMINISTERING,

@@ -11,6 +11,7 @@ from registry_grpc.domain.errors import Reason, RegistryError, Violation, invali
 MAX_UNDELETE_WINDOW = timedelta(days=3650)
 MIN_DRAFT = timedelta(hours=1)
 MAX_DRAFT = timedelta(days=365)
+MAX_KEEP_VERSIONS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +31,12 @@ class Quotas:
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How long a project keeps things; None is what the server is set to."""
+    """How long, and how many, a project keeps; None is what the server is set to."""
 
     undelete_window: timedelta | None = None
     draft: timedelta | None = None
+    keep_versions: int = 0
+    """Of each model, newest finalized versions that nothing holds; older ones are deleted softly. 0 keeps all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +79,17 @@ def check_quotas(quotas: Quotas, field: str = "project.quotas") -> None:
 
 
 def check_retention(retention: Retention, field: str = "project.retention") -> None:
-    """Raises: INVALID_FIELD for a time out of its range."""
+    """Raises: INVALID_FIELD for a time or number out of its range."""
     window, draft = retention.undelete_window, retention.draft
     if window is not None and not timedelta(0) <= window <= MAX_UNDELETE_WINDOW:
         raise invalid_field(f"{field}.undelete_window", f"is {window}; must be 0 to {MAX_UNDELETE_WINDOW.days} days")
     if draft is not None and not MIN_DRAFT <= draft <= MAX_DRAFT:
         raise invalid_field(f"{field}.draft", f"is {draft}; must be an hour to {MAX_DRAFT.days} days")
+    if not 0 <= retention.keep_versions <= MAX_KEEP_VERSIONS:
+        raise invalid_field(
+            f"{field}.keep_versions",
+            f"is {retention.keep_versions}; must be 0, which keeps all, to {MAX_KEEP_VERSIONS}",
+        )
 
 
 def require_within(project: str, account: Account, change: Usage) -> None:

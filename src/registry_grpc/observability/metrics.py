@@ -19,10 +19,11 @@ UPLOAD_OUTCOMES = (
     *("quota", "expired", "integrity_error", "storage_error", "drained", "internal"),
 )
 AUTH_FAILURES = ("missing", "invalid", "expired", "revoked", "disabled", "issuer_unavailable")
-STORAGE_OPERATIONS = ("put", "begin", "part", "complete", "abort", "get", "head", "delete", "sweep", "ping")
+STORAGE_OPERATIONS = ("put", "begin", "part", "complete", "abort", "get", "head", "delete", "sweep", "list", "ping")
 _UPLOAD_SECONDS = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0)
 _THROUGHPUT = (1e6, 5e6, 1e7, 2.5e7, 5e7, 1e8, 2.5e8, 5e8, 1e9)
 _STORAGE_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_JOB_SECONDS = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0)
 _DATABASE_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0)
 
 
@@ -65,8 +66,10 @@ class Metrics:
         self.rpc = RpcMetrics(registry)
         self._uploads(make)
         self._storage(make)
+        self._jobs(make)
         self._tenants(make)
         self._catalogue(make)
+        self._webhooks(make)
         self._process(make)
         self._edge(make)
         self.modes = make.modes
@@ -129,6 +132,26 @@ class Metrics:
             mode="mostrecent",
         )
 
+        self.garbage_objects = make.counter("registry_garbage_objects", "What the collector removed, by kind.", "kind")
+        self.garbage_bytes = make.counter("registry_garbage_bytes", "Bytes the collector removed, by kind.", "kind")
+        self.garbage_frozen = make.gauge(
+            "registry_garbage_frozen",
+            "1 while nothing is deleted, because the artifact store is marked as that of another database.",
+            mode="mostrecent",
+        )
+
+    def _jobs(self, make: _Maker) -> None:
+        self.job_last_success = make.gauge(
+            "registry_job_last_success_timestamp_seconds",
+            "When a job of the leader last ended well, seconds since the epoch.",
+            "job",
+            mode="mostrecent",
+        )
+        self.job_seconds = make.histogram(
+            "registry_job_duration_seconds", "Seconds of a job of the leader.", _JOB_SECONDS, "job"
+        )
+        self.job_failures = make.counter("registry_job_failures", "Runs of a job of the leader that failed.", "job")
+
     def _tenants(self, make: _Maker) -> None:
         self.limited = make.counter("registry_limited", "Calls refused by a rate or a number of streams.", "limit")
         self.usage_repaired = make.counter(
@@ -150,6 +173,12 @@ class Metrics:
             "action",
             "outcome",
         )
+        self.deployments = make.gauge(
+            "registry_deployments", "Deployments that were reported, by state.", "state", mode="mostrecent"
+        )
+        self.deployments_stale = make.gauge(
+            "registry_deployments_stale", "Deployments nothing was heard of for too long.", mode="mostrecent"
+        )
         self.watches_open = make.gauge("registry_watches_open", "Watches open at this moment.", mode="livesum")
         self.watches_ended = make.counter("registry_watches_ended", "Watches that ended, by why.", "why")
         self.watch_lag_seconds = make.histogram(
@@ -166,6 +195,21 @@ class Metrics:
             "registry_feed_revision",
             "Newest revision the projection of this process has applied.",
             mode="livemin",
+        )
+
+    def _webhooks(self, make: _Maker) -> None:
+        self.webhook_attempts = make.counter(
+            "registry_webhook_attempts", "Attempts to deliver to webhooks, by outcome.", "outcome"
+        )
+        self.webhook_delay_seconds = make.histogram(
+            "registry_webhook_delay_seconds",
+            "Seconds from the commit of an event to its delivery to a webhook.",
+            (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 600.0, 3600.0, 86400.0),
+        )
+        self.webhook_outbox_age_seconds = make.gauge(
+            "registry_webhook_outbox_age_seconds",
+            "Age of the oldest event that waits for a webhook that is enabled; 0 where nothing is delivered from.",
+            mode="livemax",
         )
 
     def _process(self, make: _Maker) -> None:

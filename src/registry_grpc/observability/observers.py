@@ -9,6 +9,7 @@ from registry_grpc.observability.metrics import SIZE_CLASSES, STORAGE_OPERATIONS
 
 if TYPE_CHECKING:
     from registry_grpc.domain.artifacts import Blob
+    from registry_grpc.domain.garbage import Tally
     from registry_grpc.domain.tenancy import Usage
     from registry_grpc.observability.metrics import Metrics
 
@@ -18,10 +19,13 @@ STAGE_ACTIONS = ("promote", "rollback", "vacate")
 STAGE_OUTCOMES = ("applied", "denied", "conflict", "error")
 WATCH_ENDS = ("client", "closing", "error")
 WAITS = ("client", "storage", "db")
-_STORAGE_LABELS = {"put_part": "part", "read": "get"}
+_STORAGE_LABELS = {"put_part": "part", "read": "get", "list_objects": "list", "list_unfinished": "list"}
 STORAGE_OUTCOMES = ("ok", "not_found", "throttled", "error")
 SCRUB_RESULTS = ("good", "damaged", "healed")
+GARBAGE_KINDS = ("blob", "orphan")
 _SCRUB_LOG = logging.getLogger("registry_grpc.scrub")
+_GARBAGE_LOG = logging.getLogger("registry_grpc.garbage")
+_JOB_LOG = logging.getLogger("registry_grpc.leader")
 _LOG = logging.getLogger("registry_grpc.feed")
 _USAGE_LOG = logging.getLogger("registry_grpc.usage")
 
@@ -168,6 +172,48 @@ class ScrubReport:
             _SCRUB_LOG.error("stored bytes are damaged; upload them again or restore them from a backup", extra=said)
         elif result == "healed":
             _SCRUB_LOG.warning("stored bytes that were damaged are good again", extra=said)
+
+
+class GarbageReport:
+    """What the collector removes."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        """Every child exists from the start."""
+        self._count = {kind: metrics.garbage_objects.labels(kind).inc for kind in GARBAGE_KINDS}
+        self._bytes = {kind: metrics.garbage_bytes.labels(kind).inc for kind in GARBAGE_KINDS}
+        self._frozen = metrics.garbage_frozen
+
+    def collected(self, kind: str, tally: Tally) -> None:
+        """So much went."""
+        self._count[kind](tally.count)
+        self._bytes[kind](tally.size_bytes)
+        _GARBAGE_LOG.info("garbage collected", extra={"kind": kind, "count": tally.count, "bytes": tally.size_bytes})
+
+    def frozen(self, *, is_frozen: bool) -> None:
+        """The store is that of another database; the error that comes along says of which."""
+        self._frozen.set(is_frozen)
+
+
+class JobReport:
+    """How the jobs of the leader go."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        """The children of a job exist from its first run."""
+        self._metrics = metrics
+
+    def ended(self, job: str, seconds: float) -> None:
+        """It ended well."""
+        label = job.replace(" ", "_")
+        self._metrics.job_failures.labels(label)
+        self._metrics.job_seconds.labels(label).observe(seconds)
+        self._metrics.job_last_success.labels(label).set_to_current_time()
+
+    def failed(self, job: str, seconds: float, error: Exception) -> None:
+        """It failed, and is tried again at its next turn."""
+        label = job.replace(" ", "_")
+        self._metrics.job_seconds.labels(label).observe(seconds)
+        self._metrics.job_failures.labels(label).inc()
+        _JOB_LOG.warning("a job of the leader failed", extra={"job": job}, exc_info=error)
 
 
 class IssuerReport:

@@ -127,3 +127,6 @@ class Tokens(Protocol):
 
     def update(self, token: Token) -> None:
         """Replace the row of `token.id`."""
+
+    def forget(self, before: datetime, limit: int) -> int:
+        """Remove up to `limit` that expired before that time; how many."""

@@ -36,6 +36,28 @@ class ObjectInfo:
     """What `begin` or `put` was given; keys in lower case."""
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Something in the store, as a list shows it."""
+
+    key: str
+    size_bytes: int
+    """0 for a multipart write."""
+    age: timedelta
+    """Since it was last written, by the store's own clock."""
+    store_upload: str = ""
+    """What `abort` takes; empty for an object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A page of what is in the store."""
+
+    found: Sequence[Stored]
+    after: str
+    """Where to go on; empty when nothing follows."""
+
+
 class ArtifactStore(Protocol):
     """Bytes under keys. A key matches `[a-z0-9/]{1,128}` and is used once."""
 
@@ -91,6 +113,20 @@ class ArtifactStore(Protocol):
 
     def delete(self, key: str) -> None:
         """Remove the object. Removing one that is gone is a success."""
+
+    def list_objects(self, after: str, limit: int) -> Listing:
+        """Objects in the order of their keys, a page of at most `limit` behind `after` (empty: from the beginning).
+
+        Keys outside the grammar are left out: this program did not make them. One that is written or deleted meanwhile
+        may be in it or not.
+        """
+
+    def list_unfinished(self, after: str, limit: int) -> Listing:
+        """As `list_objects`, multipart writes and what an interrupted `put` left, in an order of the store's own.
+
+        Not every store can tell (MinIO lists none without its key, and drops them itself after a day); what is told
+        is there.
+        """
 
     def sign_get(self, key: str, ttl: timedelta, filename: str) -> str | None:
         """A URL with which anyone can GET this object for `ttl`; None where the store has none."""

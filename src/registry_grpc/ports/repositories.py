@@ -278,8 +278,8 @@ class Feed(Protocol):
     def epoch(self) -> int:
         """Rises when the database is restored from a backup."""
 
-    def compact(self, before: datetime, limit: int) -> int:
-        """Drop the events of up to `limit` of the oldest revisions, all of them committed before that time.
+    def compact(self, before: datetime, limit: int, upto: int | None = None) -> int:
+        """Drop the events of up to `limit` of the oldest revisions, committed before that time; none above `upto`.
 
         Returns how many. Neither revision nor audit entry goes with them. The newest revision stays.
         """

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from registry_grpc.domain.events import Action, Change, Denial, Event
     from registry_grpc.domain.tenancy import Account, Usage
     from registry_grpc.ports.access import Access, Tokens
+    from registry_grpc.ports.deployments import Consumers, DeploymentRuns, Deployments
+    from registry_grpc.ports.garbage import Garbage
     from registry_grpc.ports.repositories import (
         Feed,
         History,
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     )
     from registry_grpc.ports.stored import Artifacts, Blobs, Uploads
     from registry_grpc.ports.usage import Usages
+    from registry_grpc.ports.webhooks import Deliveries, Webhooks
 
 T = TypeVar("T")
 
@@ -88,6 +91,30 @@ class Reader(Protocol):
     @property
     def tokens(self) -> Tokens:
         """Access tokens."""
+
+    @property
+    def webhooks(self) -> Webhooks:
+        """Webhooks."""
+
+    @property
+    def deliveries(self) -> Deliveries:
+        """Deliveries of webhooks."""
+
+    @property
+    def garbage(self) -> Garbage:
+        """What may be collected."""
+
+    @property
+    def deployments(self) -> Deployments:
+        """What runs where."""
+
+    @property
+    def deployment_runs(self) -> DeploymentRuns:
+        """What ran where and when."""
+
+    @property
+    def consumers(self) -> Consumers:
+        """Who used which version."""
 
     @property
     def feed(self) -> Feed:
@@ -151,7 +178,7 @@ class Store(Protocol):
         """
 
     def record_denials(self, denials: Sequence[Denial]) -> None:
-        """Add audit entries for calls that were refused, in a transaction of their own that takes no revision.
+        """Add audit entries for what took no revision, in a transaction of their own: refused calls, collected bytes.
 
         Raises: DATABASE_UNAVAILABLE.
         """

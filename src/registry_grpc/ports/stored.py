@@ -31,7 +31,10 @@ class Blobs(Protocol):
         """For each state that occurs, how many blobs are in it and the sum of their sizes in bytes."""
 
     def claim(self, project: str, digest: Digest) -> Blob | None:
-        """The blob to reference, locked: LIVE as it is, CONDEMNED made LIVE again; None when it must be uploaded."""
+        """The blob to reference, locked: LIVE as it is, CONDEMNED made LIVE again; None when it must be uploaded.
+
+        DELETING and GONE ones are not present: their object may be gone already.
+        """
 
     def hold(self, project: str, digest: Digest) -> Blob | None:
         """The LIVE or CONDEMNED blob with these bytes, locked, as it is."""
@@ -46,7 +49,7 @@ class Blobs(Protocol):
         """As `lock`, for many, in one order for all writers."""
 
     def condemn(self, blob_uids: Collection[str]) -> int:
-        """Of these, which are locked: what no file lies in any more is CONDEMNED; the bytes of it.
+        """Of these, which are locked: what no file lies in any more is CONDEMNED from now on; the bytes of it.
 
         What was DAMAGED is DELETING at once: it would be given to nobody.
         """

@@ -191,4 +191,6 @@ class Server:
 
 async def _all(hooks: Iterable[Hook]) -> None:
     for hook in hooks:
-        await hook()
+        running = hook()
+        if running is not None:
+            await running

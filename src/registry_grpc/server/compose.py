@@ -11,47 +11,45 @@ from typing import TYPE_CHECKING
 from registry_grpc.auth.authenticator import Authenticator, store_lookup
 from registry_grpc.auth.bootstrap import ensure_admin_token
 from registry_grpc.auth.view import AccessView
-from registry_grpc.domain.artifacts import BLOCK_BYTES
 from registry_grpc.observability.observers import (
     FeedReport,
     IssuerReport,
+    JobReport,
     ResolveCounts,
-    ScrubReport,
     StageCounts,
     StorageCounts,
-    UsageReport,
 )
+from registry_grpc.server.collecting import collector
 from registry_grpc.server.composition import Composition, Foundation
+from registry_grpc.server.consumer_counts import ConsumerCounts
 from registry_grpc.server.following import AccessFollower, OnLoop
-from registry_grpc.server.gauges import StorageGauges
 from registry_grpc.server.ids import RandomIds
 from registry_grpc.server.issuers import open_issuers
-from registry_grpc.server.leader import Job, Leader
+from registry_grpc.server.jobs import leader_jobs, scrubber
+from registry_grpc.server.leader import Leader
 from registry_grpc.server.limits import Limits
 from registry_grpc.server.pools import Pool
 from registry_grpc.server.scrubbing import Scrubbing
 from registry_grpc.server.servicers import Core, servicers
+from registry_grpc.server.webhooks import delivering
 from registry_grpc.services.edge import Edge
 from registry_grpc.services.resolving import Resolver, reply_of
 from registry_grpc.storage.artifacts.local import LocalArtifactStore
 from registry_grpc.storage.artifacts.metered import MeteredArtifactStore
-from registry_grpc.storage.artifacts.verifying import VerifiedReads
 from registry_grpc.storage.sql.store import SqlStore
 from registry_grpc.usecases.access.accounts import remove_access
+from registry_grpc.usecases.consumers import AddConsumers
 from registry_grpc.usecases.deletion import DeleteVersion
-from registry_grpc.usecases.events import CompactEvents
+from registry_grpc.usecases.deployment_upkeep import DeploymentHolders, forget_deployments
 from registry_grpc.usecases.holders import PointerHolders
 from registry_grpc.usecases.purge import Purger
-from registry_grpc.usecases.quotas import RepairUsage
 from registry_grpc.usecases.resolve import Resolve
-from registry_grpc.usecases.scrub import ScrubBlobs
-from registry_grpc.usecases.sweeps import ExpireDrafts, ExpireUploads, PurgeDue
+from registry_grpc.usecases.webhooks import remove_webhooks
 from registry_grpc.watch.feed import ChangeFeed
 from registry_grpc.watch.projection import Projection
 from registry_grpc.watch.recent import Recent
 
 if TYPE_CHECKING:
-    from registry_grpc.domain.artifacts import Blob
     from registry_grpc.ports.artifacts import ArtifactStore
     from registry_grpc.server.settings import Settings
     from registry_grpc.usecases.purge import Hook
@@ -63,12 +61,9 @@ RESOLVE = "/registry_grpc.v1.StageService/Resolve"
 PROBE_THREADS = 2
 LAST_PARTS_S = 2.0
 """Of the time to drain, what uploads get to store the parts that came before they are told to go on elsewhere."""
-SWEEP_S = 60.0
-GAUGES_S = 30.0
-USAGE_S = 3600.0
-HOLDERS = (PointerHolders(),)
+HOLDERS = (PointerHolders(), DeploymentHolders())
 """What keeps versions from being deleted; rooms that hold some join here."""
-PURGE_HOOKS: tuple[Hook, ...] = (remove_access,)
+PURGE_HOOKS: tuple[Hook, ...] = (remove_access, remove_webhooks, forget_deployments)
 """What else goes with a project that is purged."""
 
 
@@ -89,13 +84,14 @@ async def compose(foundation: Foundation) -> Composition:
         max_streams=settings.max_streams_per_principal,
     )
     recent = Recent()
+    webhooks = await control.run(delivering, store, RandomIds(), foundation)
     feed = ChangeFeed(
         store,
         projection,
         control.run,
         FeedReport(metrics),
         max_staleness_s=settings.max_staleness_s,
-        followers=(access, limits, recent),
+        followers=(access, limits, recent, *((webhooks.worker,) if webhooks else ())),
     )
     store.observer = feed
     access_follower = AccessFollower(access, store, feed, control.run)
@@ -103,14 +99,17 @@ async def compose(foundation: Foundation) -> Composition:
     authenticator = Authenticator(store_lookup(store, control.run), metrics, accounts=access, jwts=jwts)
     access.tell(OnLoop(authenticator, asyncio.get_running_loop()))
     edge = Edge(control, feed, store)
-    resolver = Resolver(edge, projection, Resolve(store), MAX_AGE, ResolveCounts(metrics))
+    consumers = ConsumerCounts(lambda counted: control.run(AddConsumers(store), counted))
+    resolver = Resolver(edge, projection, Resolve(store), MAX_AGE, ResolveCounts(metrics), consumers)
     purger = Purger(store, PURGE_HOOKS)
+    garbage = collector(store, artifacts, foundation)
     core = Core(
         edge=edge,
         transfer=transfer,
         artifacts=artifacts,
         ids=RandomIds(),
         resolver=resolver,
+        consumers=consumers,
         stage_observer=StageCounts(metrics),
         metrics=metrics,
         access=access,
@@ -121,6 +120,8 @@ async def compose(foundation: Foundation) -> Composition:
         undelete_window=UNDELETE_WINDOW,
         holders=HOLDERS,
         purger=purger,
+        garbage=garbage,
+        webhooks=webhooks.verbs if webhooks else None,
         max_uploads=settings.max_uploads,
         max_open_uploads=settings.max_open_uploads,
         upload_idle_s=settings.upload_idle_s,
@@ -129,11 +130,12 @@ async def compose(foundation: Foundation) -> Composition:
         can_sign=settings.artifact_store == "s3" and settings.s3_public_endpoint is not None,
     )
     adders, uploads, watches = servicers(core)
-    jobs = _jobs(store, artifacts, purger, foundation)
-    leader = Leader(store, control, f"{socket.gethostname()}:{os.getpid()}", jobs)
+    delete = DeleteVersion(store, HOLDERS, UNDELETE_WINDOW)
+    jobs = leader_jobs(store, artifacts, purger, garbage, delete, HOLDERS, foundation)
+    leader = Leader(store, control, f"{socket.gethostname()}:{os.getpid()}", jobs, JobReport(metrics))
 
     scrubbing = Scrubbing(
-        step=_scrub(store, artifacts, foundation),
+        step=scrubber(store, artifacts, foundation),
         leads=lambda: leader.epoch is not None,
         pool=transfer,
         bytes_per_s=settings.scrub_bytes_per_s,
@@ -142,27 +144,6 @@ async def compose(foundation: Foundation) -> Composition:
 
     # Not the pools that work: full of uploads they would make a healthy server look unready.
     probing = Pool("probe", PROBE_THREADS)
-
-    async def begin() -> None:
-        await feed.start()
-        await watches.start()
-        await access_follower.start()
-        await control.run(store.read, limits.load)
-        await control.run(ensure_admin_token, store, settings.data_dir)
-        metrics.db_schema_at_head.set(1)
-        leader.start()
-        scrubbing.start()
-
-    async def end() -> None:
-        await watches.stop()
-        await scrubbing.stop()
-        await leader.stop()
-        await access_follower.stop()
-        await feed.stop()
-        if issuer_pool is not None:
-            issuer_pool.close()
-        await probing.run(store.close)
-        probing.close()
 
     async def feed_is_fresh() -> None:
         if not feed.is_fresh():
@@ -181,9 +162,31 @@ async def compose(foundation: Foundation) -> Composition:
         },
         limits=limits,
         shortcuts={RESOLVE: resolver.shortcut},
-        on_start=[begin],
+        on_start=[
+            feed.start,
+            watches.start,
+            access_follower.start,
+            lambda: control.run(store.read, limits.load),
+            lambda: control.run(ensure_admin_token, store, settings.data_dir),
+            lambda: metrics.db_schema_at_head.set(1),
+            leader.start,
+            consumers.start,
+            *((webhooks.worker.start,) if webhooks else ()),
+            scrubbing.start,
+        ],
         on_drain=[watches.close, uploads.drain],
-        on_stop=[end],
+        on_stop=[
+            watches.stop,
+            consumers.stop,
+            *((webhooks.worker.stop,) if webhooks else ()),
+            scrubbing.stop,
+            leader.stop,
+            access_follower.stop,
+            feed.stop,
+            *((issuer_pool.close,) if issuer_pool else ()),
+            lambda: probing.run(store.close),
+            probing.close,
+        ],
     )
 
 
@@ -217,27 +220,3 @@ def open_artifacts(settings: Settings) -> ArtifactStore:
         public_endpoint=settings.s3_public_endpoint,
         connections=settings.transfer_threads * 2,
     )
-
-
-def _scrub(store: SqlStore, artifacts: ArtifactStore, foundation: Foundation) -> ScrubBlobs:
-    verified = VerifiedReads(artifacts)
-
-    def read_block(blob: Blob, offset: int) -> int:
-        return sum(len(chunk) for chunk in verified.read(blob, offset, BLOCK_BYTES))
-
-    pass_time = timedelta(seconds=foundation.settings.scrub_pass_s)
-    return ScrubBlobs(store, read_block, ScrubReport(foundation.metrics), pass_time)
-
-
-def _jobs(store: SqlStore, artifacts: ArtifactStore, purger: Purger, foundation: Foundation) -> list[Job]:
-    gauges = StorageGauges(store, foundation.metrics)
-    drafts = ExpireDrafts(store, DeleteVersion(store, HOLDERS, UNDELETE_WINDOW))
-    return [
-        Job("storage gauges", GAUGES_S, gauges),
-        Job("expire uploads", SWEEP_S, ExpireUploads(store, artifacts)),
-        Job("expire drafts", SWEEP_S, drafts),
-        Job("forget request ids", SWEEP_S, store.expire_idempotency),
-        Job("purge", SWEEP_S, PurgeDue(store, purger)),
-        Job("forget events", SWEEP_S, CompactEvents(store, timedelta(seconds=foundation.settings.event_retention_s))),
-        Job("usage", USAGE_S, RepairUsage(store, UsageReport(foundation.metrics))),
-    ]

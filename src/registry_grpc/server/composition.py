@@ -16,7 +16,8 @@ from registry_grpc.server.limits import Limits
 from registry_grpc.server.pools import Pool
 from registry_grpc.server.settings import Settings
 
-Hook = Callable[[], Awaitable[object]]
+Hook = Callable[[], Awaitable[object] | None]
+"""Run on the loop; what can be awaited is."""
 Adder = Callable[[Any], None]
 """Adds one servicer: `lambda server: add_ModelServiceServicer_to_server(servicer, server)`."""
 

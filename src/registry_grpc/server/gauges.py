@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 _NAMES = {
     BlobState.LIVE: "live",
     BlobState.DAMAGED: "damaged",
-    BlobState.CONDEMNED: "trashed",
-    BlobState.DELETING: "orphan",
+    BlobState.CONDEMNED: "condemned",
+    BlobState.DELETING: "deleting",
 }
 
 

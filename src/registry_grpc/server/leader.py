@@ -1,4 +1,4 @@
-"""The jobs that exactly one replica runs: expiry and the gauges that are computed from SQL.
+"""The jobs that exactly one replica runs: expiry, collection, retention, and the gauges that are computed from SQL.
 
 Leadership is a lease row with an epoch, judged by the database's clock. Every job is safe to run twice, so that a
 replica that was deposed without noticing does no harm.
@@ -12,7 +12,7 @@ import logging
 import time
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 LEASE = "leader"
 TTL = timedelta(seconds=30)
 RENEW_S = 10.0
+RETRY_S = 60.0
+"""Longest pause after a job failed."""
 _LOG = logging.getLogger("registry_grpc.leader")
 
 
@@ -35,11 +37,23 @@ class Job:
     run: Callable[[], object]
 
 
+class JobObserver(Protocol):
+    """Told how each run of a job went. On the event loop."""
+
+    def ended(self, job: str, seconds: float) -> None:
+        """It ended well."""
+
+    def failed(self, job: str, seconds: float, error: Exception) -> None:
+        """It failed."""
+
+
 class Leader:
     """Runs the jobs while this replica holds the lease."""
 
-    def __init__(self, store: Store, pool: Pool, holder: str, jobs: Sequence[Job]) -> None:
+    def __init__(self, store: Store, pool: Pool, holder: str, jobs: Sequence[Job], observer: JobObserver) -> None:
         """`holder` is unique to this process."""
+        self._observer = observer
+        self._renewed = 0.0
         self._store = store
         self._pool = pool
         self._holder = holder
@@ -74,13 +88,34 @@ class Leader:
             await asyncio.sleep(RENEW_S)
 
     async def _lead(self) -> None:
-        before = self.epoch
-        self.epoch = await self._pool.run(self._store.acquire_lease, LEASE, self._holder, TTL)
-        if self.epoch != before:
-            _LOG.info("leadership changed", extra={"epoch": self.epoch, "leads": self.epoch is not None})
-        if self.epoch is None:
+        if not await self._renew():
             return
         for job in self._jobs:
-            if time.monotonic() >= self._due[job.name]:
-                await self._pool.run(job.run)
-                self._due[job.name] = time.monotonic() + job.every_s
+            if time.monotonic() < self._due[job.name]:
+                continue
+            # Long jobs before this one may have used the lease up.
+            if time.monotonic() - self._renewed >= RENEW_S and not await self._renew():
+                return
+            await self._do(job)
+
+    async def _renew(self) -> bool:
+        """Take or keep the lease; whether this replica leads."""
+        before, began = self.epoch, time.monotonic()
+        self.epoch = await self._pool.run(self._store.acquire_lease, LEASE, self._holder, TTL)
+        self._renewed = began
+        if self.epoch != before:
+            _LOG.info("leadership changed", extra={"epoch": self.epoch, "leads": self.epoch is not None})
+        return self.epoch is not None
+
+    async def _do(self, job: Job) -> None:
+        """Run a job; one that fails is tried again before long and keeps no other from its turn."""
+        began = time.monotonic()
+        try:
+            await self._pool.run(job.run)
+        except Exception as error:  # noqa: BLE001 - whatever fails is tried again; the observer reports it
+            wait_s = min(job.every_s, RETRY_S)
+            self._observer.failed(job.name, time.monotonic() - began, error)
+        else:
+            wait_s = job.every_s
+            self._observer.ended(job.name, time.monotonic() - began)
+        self._due[job.name] = time.monotonic() + wait_s

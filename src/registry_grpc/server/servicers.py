@@ -10,6 +10,7 @@ from registry_grpc import __version__
 from registry_grpc.domain.artifacts import BLOCK_BYTES, MAX_ARTIFACT_BYTES, MIB
 from registry_grpc.observability.observers import TransferCounts, WatchCounts
 from registry_grpc.server.access import access_servicer
+from registry_grpc.server.deploying import deployment_servicer
 from registry_grpc.server.interceptors.calls import MAX_UNARY_S
 from registry_grpc.services.artifacts import ArtifactServicer, ArtifactVerbs
 from registry_grpc.services.codec.artifacts import MAX_CHUNK_BYTES
@@ -25,6 +26,7 @@ from registry_grpc.services.stages import StageServicer
 from registry_grpc.services.uploads import Uploads
 from registry_grpc.services.versions import VersionVerbs
 from registry_grpc.services.watching import Watches
+from registry_grpc.services.webhooks import WebhookServicer, WebhookVerbs
 from registry_grpc.storage.artifacts.hashing import PartHasher
 from registry_grpc.storage.artifacts.verifying import VerifiedReads
 from registry_grpc.usecases import (
@@ -48,12 +50,14 @@ from registry_grpc.usecases.upload_writer import UploadWriter
 from registry_grpc.v1 import (
     access_pb2_grpc,
     artifacts_pb2_grpc,
+    deployments_pb2_grpc,
     events_pb2_grpc,
     models_pb2_grpc,
     projects_pb2_grpc,
     server_pb2,
     server_pb2_grpc,
     stages_pb2_grpc,
+    webhooks_pb2_grpc,
 )
 
 if TYPE_CHECKING:
@@ -65,9 +69,11 @@ if TYPE_CHECKING:
     from registry_grpc.ports.clock import Ids
     from registry_grpc.ports.holders import Holders
     from registry_grpc.server.composition import Adder
+    from registry_grpc.services.consumption import Consumption
     from registry_grpc.services.edge import Edge, Pool
     from registry_grpc.services.resolving import Resolver
     from registry_grpc.services.stages import StageObserver
+    from registry_grpc.usecases.garbage import CollectGarbage
     from registry_grpc.usecases.purge import Purger
     from registry_grpc.watch.recent import Recent
 
@@ -86,6 +92,7 @@ class Core:
     artifacts: ArtifactStore
     ids: Ids
     resolver: Resolver
+    consumers: Consumption
     recent: Recent
     watch_max_age_s: float
     stage_observer: StageObserver
@@ -97,12 +104,15 @@ class Core:
     holders: Sequence[Holders]
     """What keeps versions from being deleted."""
     purger: Purger
+    garbage: CollectGarbage
     can_sign: bool
     max_uploads: int
     max_open_uploads: int
     upload_idle_s: float
     upload_min_bytes_per_s: float
     upload_leave_after_s: float
+    webhooks: WebhookVerbs | None
+    """None without a key for their secrets."""
 
 
 def servicers(core: Core) -> tuple[Sequence[Adder], Uploads, Watches]:
@@ -127,15 +137,18 @@ def servicers(core: Core) -> tuple[Sequence[Adder], Uploads, Watches]:
         locate,
         lambda artifact, blob, offset, length: verified.blocks(blob, offset, length, artifact=artifact.name),
         counts,
+        core.consumers,
     )
-    server = ServerServicer(core.edge, _facts(core))
+    server = ServerServicer(core.edge, _facts(core), core.garbage, core.transfer)
     project = ProjectServicer(core.edge, pages, _project_verbs(core))
     model = ModelServicer(core.edge, pages, _model_verbs(core), _version_verbs(core))
-    artifact = ArtifactServicer(core.edge, pages, _artifact_verbs(core, locate), uploads, downloads)
+    artifact = ArtifactServicer(core.edge, pages, _artifact_verbs(core, locate), uploads, downloads, core.consumers)
     stage = _stages(core, pages)
     access = access_servicer(core.edge, pages, core.access, core.ids)
     watches = _watches(core)
     event = EventServicer(core.edge, watches)
+    deployment = deployment_servicer(core.edge, pages, core.ids)
+    webhook = WebhookServicer(core.edge, pages, core.webhooks)
     return (
         [
             lambda grpc: events_pb2_grpc.add_EventServiceServicer_to_server(event, grpc),
@@ -145,6 +158,8 @@ def servicers(core: Core) -> tuple[Sequence[Adder], Uploads, Watches]:
             lambda grpc: models_pb2_grpc.add_ModelServiceServicer_to_server(model, grpc),
             lambda grpc: artifacts_pb2_grpc.add_ArtifactServiceServicer_to_server(artifact, grpc),
             lambda grpc: stages_pb2_grpc.add_StageServiceServicer_to_server(stage, grpc),
+            lambda grpc: deployments_pb2_grpc.add_DeploymentServiceServicer_to_server(deployment, grpc),
+            lambda grpc: webhooks_pb2_grpc.add_WebhookServiceServicer_to_server(webhook, grpc),
         ],
         uploads,
         watches,
@@ -280,4 +295,5 @@ def _facts(core: Core) -> ServerFacts:
     ):
         field.FromTimedelta(time)
     features = ["artifacts.sign_url"] if core.can_sign else []
+    features += ["webhooks"] if core.webhooks else []
     return ServerFacts(__version__, features, limits)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -10,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, m
 
 from registry_grpc.server.issuers import Issuers, issuer_faults
 from registry_grpc.server.listeners import Listener, TlsMode, existing, parse_listener
+from registry_grpc.server.webhook_settings import webhook_faults
 
 MIB = 1 << 20
 DAY_S = 86_400.0
@@ -86,7 +88,7 @@ class Settings(BaseModel):
     """Most of them by one principal, so that one cannot take them all."""
     calls_per_second_per_principal: Annotated[int, Field(ge=0)] = 0
     """Calls a second of one principal to each process, two seconds' worth at once; 0 for no limit."""
-    max_streams_per_principal: Annotated[int, Field(ge=0)] = 0
+    max_streams_per_principal: Annotated[int, Field(ge=0)] = 2000
     """Streams of one principal open at once at each process; 0 for no limit."""
     max_uploads: Count = 64
     """Most upload streams open at once; each holds up to three parts of 16 MiB in memory."""
@@ -116,8 +118,18 @@ class Settings(BaseModel):
     upload_retention_s: Seconds = 7 * DAY_S
     event_retention_s: Seconds = 7 * DAY_S
     """How long events can be watched and listed; the audit trail is kept for good."""
+    garbage_grace_s: Annotated[float, Field(ge=3600, allow_inf_nan=False)] = 7 * DAY_S
+    """How long bytes that nothing needs are kept, so that a backup finds them; at least `upload_retention_s`."""
     watch_max_age_s: Seconds = 1800.0
     """About how long one watch lasts; then its reader is told to come back, perhaps to another replica."""
+
+    secrets_key_file: ExpandedPath | None = None
+    """32 bytes in base64 that secrets of webhooks are sealed with, the same on every replica; an embedded server makes
+    its own in `data_dir`. Without it there are no webhooks."""
+    webhook_allow_networks: Addresses = ()
+    """Networks, in CIDR form, that webhooks may reach besides public addresses; metadata services never."""
+    webhook_ca_file: ExpandedPath | None = None
+    """Authorities of receivers, besides those of the system."""
 
     loop_stall_s: Seconds = 2.0
     """A loop that is stuck for longer is logged, with where it is stuck."""
@@ -157,6 +169,11 @@ class Settings(BaseModel):
         return self.database_url or SecretStr(f"sqlite:///{self.data_dir / 'registry.db'}")
 
     @property
+    def embedded(self) -> bool:
+        """Whether the database is the one in the data directory."""
+        return self.database_url is None and self.database_url_file is None
+
+    @property
     def s3_secret(self) -> SecretStr | None:
         """The secret key in force.
 
@@ -165,6 +182,11 @@ class Settings(BaseModel):
         if self.s3_secret_key_file is not None:
             return SecretStr(self.s3_secret_key_file.read_text().strip())
         return self.s3_secret_key
+
+    @property
+    def garbage_grace(self) -> timedelta:
+        """The grace in force: nothing goes while an upload that rests may still come back to it."""
+        return timedelta(seconds=max(self.garbage_grace_s, self.upload_retention_s))
 
     @property
     def artifact_dir(self) -> Path:
@@ -179,6 +201,7 @@ class Settings(BaseModel):
             *issuer_faults(self.issuers),
             *self._store_faults(),
             *self._worker_faults(),
+            *webhook_faults(self.webhook_allow_networks, self.webhook_ca_file, self.secrets_key_file),
         ]
         if faults:
             raise ValueError("\n".join(faults))

@@ -26,6 +26,7 @@ from registry_grpc.v1 import artifacts_pb2, artifacts_pb2_grpc
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from registry_grpc.services.consumption import Consumption
     from registry_grpc.services.downloads import Downloads
     from registry_grpc.services.edge import Context, Edge
     from registry_grpc.services.pages import Pages
@@ -56,13 +57,22 @@ class ArtifactVerbs:
 class ArtifactServicer(artifacts_pb2_grpc.ArtifactServiceServicer):
     """Artifacts and uploads."""
 
-    def __init__(self, edge: Edge, pages: Pages, verbs: ArtifactVerbs, uploads: Uploads, downloads: Downloads) -> None:
+    def __init__(
+        self,
+        edge: Edge,
+        pages: Pages,
+        verbs: ArtifactVerbs,
+        uploads: Uploads,
+        downloads: Downloads,
+        consumption: Consumption,
+    ) -> None:
         """Made by the composition root."""
         self._edge = edge
         self._pages = pages
         self._verbs = verbs
         self._uploads = uploads
         self._downloads = downloads
+        self._consumption = consumption
 
     async def FindMissingArtifacts(
         self, request: artifacts_pb2.FindMissingArtifactsRequest, context: Context
@@ -170,6 +180,7 @@ class ArtifactServicer(artifacts_pb2_grpc.ArtifactServiceServicer):
                 "ttl", f"is {ttl.total_seconds():g} s; must be 1 s to {MAX_URL_TTL.total_seconds():g} s"
             )
         signed = await self._edge.read(lambda: self._verbs.sign_url(name, ttl))
+        self._consumption.downloaded(call_context().principal.name, signed.artifact.version_uid)
         return artifacts_pb2.SignArtifactUrlResponse(
             url=signed.url,
             expire_time=time_to_wire(signed.expire_time),

@@ -10,12 +10,14 @@ from registry_grpc.domain.errors import Reason, RegistryError
 from registry_grpc.domain.names import ArtifactName
 from registry_grpc.services.codec.artifacts import artifact_to_wire
 from registry_grpc.services.codec.chunks import chunk_message
+from registry_grpc.services.context import call_context
 from registry_grpc.v1 import artifacts_pb2
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
     from registry_grpc.domain.artifacts import Artifact, Blob
+    from registry_grpc.services.consumption import Consumption
     from registry_grpc.services.edge import Edge, Pool
     from registry_grpc.usecases.files import LocateArtifact
 
@@ -37,6 +39,7 @@ class Downloads:
     open_verified: Callable[[Artifact, Blob, int, int], Iterator[list[bytes]]]
     """Verified bytes of a blob from an offset on, so many of them, by blocks of chunks of at most 1 MiB."""
     observer: DownloadObserver
+    consumption: Consumption
 
     async def send(self, request: artifacts_pb2.ReadArtifactRequest) -> AsyncIterator[bytes]:
         """The messages of one read, serialised.
@@ -49,6 +52,8 @@ class Downloads:
         first = artifacts_pb2.ReadArtifactResponse(artifact=artifact_to_wire(artifact), offset=request.read_offset)
         if not length:
             yield first.SerializeToString()
+            if not artifact.digest.size_bytes:
+                self._count(artifact)
             return
         messages = _Messages(self.open_verified(artifact, blob, request.read_offset, length), first)
         ahead = asyncio.ensure_future(self.transfer.run(messages.next_block))
@@ -59,11 +64,17 @@ class Downloads:
                 for message in found:
                     yield message
                 self.observer.downloaded(sum(map(len, found)))
+            if request.read_offset + length == artifact.digest.size_bytes:
+                self._count(artifact)
         finally:
             # Let go of the store's connection, also when the client went away in the middle.
             await asyncio.wait([ahead])
             if not ahead.cancelled() and ahead.exception() is None:
                 await self.transfer.run(messages.close)
+
+    def _count(self, artifact: Artifact) -> None:
+        """Once for a file that was read to its end, in however many parts."""
+        self.consumption.downloaded(call_context().principal.name, artifact.version_uid)
 
 
 class _Messages:

@@ -9,6 +9,7 @@ from registry_grpc.domain.access_names import RoleBindingName, RoleName, Service
 from registry_grpc.domain.artifacts import MAX_ARTIFACT_BYTES
 from registry_grpc.domain.names import (
     ArtifactName,
+    DeploymentName,
     ModelName,
     PointerName,
     ProjectName,
@@ -16,6 +17,8 @@ from registry_grpc.domain.names import (
     VersionName,
 )
 from registry_grpc.domain.stages import MAX_STAGES
+from registry_grpc.domain.webhook_names import DeliveryName, WebhookName
+from registry_grpc.domain.webhooks import MAX_FILTERS
 from registry_grpc.services import texts
 
 if TYPE_CHECKING:
@@ -35,10 +38,13 @@ NAMES: dict[str, tuple[str, Callable[[str, str], object]]] = {
     "registry-grpc/Stage": (PointerName.STAGE_FORM, PointerName.parse_stage),
     "registry-grpc/Artifact": (ArtifactName.FORM, ArtifactName.parse),
     "registry-grpc/Upload": (UploadName.FORM, UploadName.parse),
+    "registry-grpc/Deployment": (DeploymentName.FORM, DeploymentName.parse),
     "registry-grpc/Role": (RoleName.FORM, RoleName.parse),
     "registry-grpc/RoleBinding": (RoleBindingName.FORM, RoleBindingName.parse),
     "registry-grpc/ServiceAccount": (ServiceAccountName.FORM, ServiceAccountName.parse),
     "registry-grpc/Token": (TokenName.FORM, TokenName.parse),
+    "registry-grpc/Webhook": (WebhookName.FORM, WebhookName.parse),
+    "registry-grpc/Delivery": (DeliveryName.FORM, DeliveryName.parse),
 }
 """Resource type to the form of its names and their parser."""
 
@@ -53,6 +59,11 @@ def size(value: int) -> str:
     if 0 <= value <= MAX_ARTIFACT_BYTES:
         return ""
     return f"is {value}; must be 0 to {MAX_ARTIFACT_BYTES} bytes"
+
+
+def percent(value: int) -> str:
+    """A share."""
+    return "" if 0 <= value <= 100 else f"is {value}; must be 0 to 100"  # noqa: PLR2004 - per cent
 
 
 def anything(_: object) -> str:
@@ -93,7 +104,12 @@ BY_FIELD: dict[str, Callable[[Any], str]] = {
     "Condition.stages": texts.pointer_id,
     "ServiceAccount.certificate_names": texts.certificate_name,
     "IssueTokenRequest.principal": texts.principal,
+    "Webhook.models": texts.resource_id,
+    "Webhook.stages": texts.pointer_id,
     "ListTokensRequest.principal": texts.principal,
+    "Deployment.traffic_percent": percent,
+    "Deployment.message": texts.lines(4_096),
+    "ListConsumersRequest.parent": texts.model_or_version,
 }
 BY_NAME: dict[str, Callable[[Any], str]] = {
     "project_id": texts.resource_id,
@@ -101,6 +117,7 @@ BY_NAME: dict[str, Callable[[Any], str]] = {
     "role_id": texts.resource_id,
     "role_binding_id": texts.resource_id,
     "service_account_id": texts.resource_id,
+    "webhook_id": texts.resource_id,
     "stage": texts.pointer_id,
     "request_id": texts.uuid,
     "display_name": texts.line(128),
@@ -115,6 +132,11 @@ BY_NAME: dict[str, Callable[[Any], str]] = {
     "uri": texts.uri_label,
     "repository": texts.uri_label,
     "media_type": texts.media_type,
+    "environment": _name,
+    "cluster": _name,
+    "namespace": _name,
+    "workload": _name,
+    "slot": _name,
     "name": _name,
     "size_bytes": size,
 }
@@ -130,12 +152,15 @@ COUNTS: dict[str, int] = {
     "UpdateAliasesRequest.expected": MAX_BATCH,
     "ListVersionsRequest.states": 16,
     "ListUploadsRequest.states": 16,
+    "ListDeploymentsRequest.states": 16,
     "Role.permissions": MAX_PERMISSIONS,
     "TestPermissionsRequest.permissions": MAX_BATCH,
     "RoleBinding.members": MAX_MEMBERS,
     "Condition.stages": MAX_CONDITIONS,
     "Condition.read_only_tags": MAX_CONDITIONS,
     "ServiceAccount.certificate_names": MAX_CERTIFICATE_NAMES,
+    "ListDeliveriesRequest.states": 16,
+    **{f"Webhook.{field}": MAX_FILTERS for field in ("models", "resource_types", "actions", "stages")},
 }
 """Most items of a list or map; MAX_LIST for those not named here."""
 KEYS: dict[str, Callable[[str], str]] = {
@@ -159,6 +184,6 @@ ONEOFS = {("ResolveRequest", "selector"), ("ParameterValue", "kind")}
 IDENTITY_IN = {"update_mask"}
 """A request with one of these fields names the resource in it by `name`."""
 COUNTS |= {f"{kind}.tags": MAX_TAGS for kind in ("Project", "Model", "ModelVersion")}
-COUNTS |= {f"{kind}.annotations": MAX_ANNOTATIONS for kind in ("Project", "Model", "ModelVersion")}
+COUNTS |= {f"{kind}.annotations": MAX_ANNOTATIONS for kind in ("Project", "Model", "ModelVersion", "Deployment")}
 UNSEEN = frozenset({"registry_grpc.v1.WriteUploadRequest.chunk"})
 """Not looked at: every look at its bytes copies them. Whoever takes the chunk checks it."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from registry_grpc.domain.pointers import Pointer
+    from registry_grpc.services.consumption import Consumption
     from registry_grpc.services.edge import Edge
     from registry_grpc.usecases.resolve import Resolution, Resolve
     from registry_grpc.watch.projection import Entry, Projection
@@ -64,11 +65,14 @@ class Resolver:
     resolve: Resolve
     max_age: timedelta
     observer: ResolveObserver
+    consumption: Consumption
 
-    def shortcut(self, request: stages_pb2.ResolveRequest) -> Callable[[], tuple[bytes, int] | None] | None:
-        """Answers `request` from the projection as often as asked; None for what only the database can answer.
+    def shortcut(
+        self, request: stages_pb2.ResolveRequest, principal: str
+    ) -> Callable[[], tuple[bytes, int] | None] | None:
+        """Answers `request` of `principal` from the projection as often as asked.
 
-        The answer is None whenever `answer` would have to wait.
+        None for what only the database can answer. The answer is None whenever `answer` would have to wait.
         """
         find = self._finder(request)
         if find is None:
@@ -76,7 +80,7 @@ class Resolver:
         feed, wanted = self.edge.feed, request.min_revision
 
         def answer() -> tuple[bytes, int] | None:
-            reply = self._known(request, find(), wanted)
+            reply = self._known(request, find(), wanted, principal)
             return None if reply is None else (reply, feed.revision)
 
         return answer
@@ -92,13 +96,15 @@ class Resolver:
         if wanted > feed.revision and (entry is None or wanted > entry.revision):
             await self.edge.require_revision(wanted)
             entry = self._entry(request)
-        reply = self._known(request, entry, wanted)
+        reply = self._known(request, entry, wanted, context.principal.name)
         if reply is not None:
             context.revision = feed.revision
             return reply
         return await self._from_database(request, wanted)
 
-    def _known(self, request: stages_pb2.ResolveRequest, entry: Entry[bytes] | None, wanted: int) -> bytes | None:
+    def _known(
+        self, request: stages_pb2.ResolveRequest, entry: Entry[bytes] | None, wanted: int, principal: str
+    ) -> bytes | None:
         """The reply from memory, counted; None when there is none, or it is older than allowed or than `wanted`."""
         feed = self.edge.feed
         if entry is None or entry.reply is None or not feed.is_fresh():
@@ -106,6 +112,10 @@ class Resolver:
         if wanted > feed.revision and wanted > entry.revision:
             return None
         self.observer.resolved("cache", "ok")
+        target = entry.pointer.target
+        if target is not None:
+            # Also when the caller has it already: it asked, and goes on with it.
+            self.consumption.resolved(principal, target.uid)
         return _unless_unchanged(request, entry, entry.reply)
 
     def _entry(self, request: stages_pb2.ResolveRequest) -> Entry[bytes] | None:
@@ -153,6 +163,8 @@ class Resolver:
             self.observer.resolved("db", "not_found")
             raise
         self.observer.resolved("db", "ok")
+        if as_of is None:
+            self.consumption.resolved(call_context().principal.name, found.target.uid)
         call_context().revision = found.revision
         if as_of is None and 0 < found.pointer_revision <= request.if_changed_since:
             return _unchanged(found.pointer_revision)
@@ -171,6 +183,8 @@ class Resolver:
             self.observer.resolved("cache", "error")
             raise error
         self.observer.resolved("cache", "ok")
+        if entry.pointer.target is not None:
+            self.consumption.resolved(call_context().principal.name, entry.pointer.target.uid)
         call_context().revision = self.edge.feed.revision
         return _unless_unchanged(request, entry, entry.reply) + STALE
 

@@ -12,7 +12,16 @@ from registry_grpc.domain.access_names import Scope, is_member, is_principal
 from registry_grpc.domain.artifacts import check_path
 from registry_grpc.domain.digests import is_sha256
 from registry_grpc.domain.errors import RegistryError
-from registry_grpc.domain.names import ID_PATTERN, LATEST, ProjectName, is_id, is_manifest_digest, is_pointer_id
+from registry_grpc.domain.names import (
+    ID_PATTERN,
+    LATEST,
+    ModelName,
+    ProjectName,
+    VersionName,
+    is_id,
+    is_manifest_digest,
+    is_pointer_id,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -157,6 +166,13 @@ def _named(value: str, parse: Callable[[str], object], form: str) -> str:
     except RegistryError:
         return f"must have the form {form}"
     return ""
+
+
+def model_or_version(value: str) -> str:
+    """Name of a model or of a version."""
+    if not _named(value, ModelName.parse, ModelName.FORM):
+        return ""
+    return _named(value, VersionName.parse, f"{ModelName.FORM}[/versions/{{number}}]")
 
 
 def permission(value: str) -> str:

@@ -11,12 +11,16 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from registry_grpc.domain.access import Grant, Role, RoleBinding, ServiceAccount
+    from registry_grpc.domain.deployments import Deployment
     from registry_grpc.domain.names import ModelName
     from registry_grpc.domain.resources import Model, Project, Version
+    from registry_grpc.domain.webhooks import Webhook
     from registry_grpc.ports.store import Reader, Unit
 
 
-def require_etag(resource: Project | Model | Version | Role | RoleBinding | ServiceAccount, etag: str) -> None:
+def require_etag(
+    resource: Project | Model | Version | Deployment | Role | RoleBinding | ServiceAccount | Webhook, etag: str
+) -> None:
     """Refuse a stale etag; an empty one means any.
 
     Raises: ETAG_MISMATCH.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from registry_grpc.domain.artifacts import Artifact
+from registry_grpc.domain.deployments import Deployment
 from registry_grpc.domain.errors import Reason, RegistryError
 from registry_grpc.domain.names import ModelName
 from registry_grpc.domain.pointers import Pointer, PointerKind
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from registry_grpc.domain.events import Event, Resource
-    from registry_grpc.ports.store import Reader, Store
+    from registry_grpc.ports.store import Reader, Store, Unit
 
 T = TypeVar("T")
 PAGE = 1000
@@ -59,7 +60,7 @@ class ReadEvents:
 
 @dataclass(frozen=True, slots=True)
 class CompactEvents:
-    """Forgets events that are older than what is kept. The audit trail is not touched."""
+    """Forgets events that are older than what is kept and in line for every webhook. The audit trail is not touched."""
 
     store: Store
     keep: timedelta
@@ -69,7 +70,11 @@ class CompactEvents:
 
         Raises: DATABASE_UNAVAILABLE.
         """
-        return self.store.write(lambda unit: unit.feed.compact(unit.now - self.keep, PAGE)).get()
+
+        def work(unit: Unit) -> int:
+            return unit.feed.compact(unit.now - self.keep, PAGE, unit.webhooks.oldest_cursor())
+
+        return self.store.write(work).get()
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +167,8 @@ def _state(reader: Reader, project: str, model: str, kinds: frozenset[str]) -> I
             yield from _models(reader, place)
         if kinds & {"Stage", "Alias"}:
             yield from (one for one in _pointers(reader, place, model) if kind_of(one) in kinds)
+        if "Deployment" in kinds:
+            yield from _deployments(reader, place, model)
 
 
 def _models(reader: Reader, project: str) -> Iterator[Model]:
@@ -175,6 +182,15 @@ def _pointers(reader: Reader, project: str, model: str) -> Iterator[Pointer]:
     def read(last: Pointer | None) -> Sequence[Pointer]:
         after = (last.model.model, str(last.kind), last.id) if last else None
         return reader.pointers.in_project(project, model, after=after, limit=PAGE)
+
+    return _paged(read)
+
+
+def _deployments(reader: Reader, project: str, model: str) -> Iterator[Deployment]:
+    """Those that are not retired."""
+
+    def read(last: Deployment | None) -> Sequence[Deployment]:
+        return reader.deployments.present(project, model, after=last.name.deployment if last else "", limit=PAGE)
 
     return _paged(read)
 
@@ -203,7 +219,7 @@ def kind_of(resource: Resource) -> str:
             return "Stage" if resource.kind is PointerKind.STAGE else "Alias"
         case Version():
             return "ModelVersion"
-        case Project() | Model() | Artifact():
+        case Project() | Model() | Artifact() | Deployment():
             return type(resource).__name__
     return ""
 

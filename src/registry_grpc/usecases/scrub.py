@@ -116,6 +116,9 @@ def _note(unit: Unit, blob_uid: str, damage: str) -> Result | None:
         unit.usage.change(blob.project, Usage(stored_bytes=-blob.digest.size_bytes))
     unit.advance(f"projects/{blob.project}/artifacts/{blob.digest.sha256}")
     at = unit.now if damage else None
-    unit.blobs.checked(replace(blob, state=state, check_time=unit.now, damage=damage, damage_time=at))
+    over = unit.now if state is BlobState.DELETING else None
+    unit.blobs.checked(
+        replace(blob, state=state, check_time=unit.now, damage=damage, damage_time=at, condemned_at=over)
+    )
     unit.record_all(Change(Action.DAMAGED if damage else Action.HEALED, file) for file in files)
     return "damaged" if damage else "healed"

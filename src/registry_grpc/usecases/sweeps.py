@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from registry_grpc.ports.store import Store, Unit
     from registry_grpc.usecases.deletion import DeleteVersion
     from registry_grpc.usecases.purge import Purger
+    from registry_grpc.usecases.store_mark import StoreMark
 
 BATCH = 100
 
@@ -30,18 +31,23 @@ class ExpireUploads:
 
     store: Store
     artifacts: ArtifactStore
+    mark: StoreMark
+    """Nothing is dropped from a store that is marked as that of another database."""
 
     def __call__(self) -> int:
         """How many were ended."""
         ended = sum(self._expire(upload) for upload in self.store.read(lambda reader: reader.uploads.expired(BATCH)))
-        # A store that is down must not keep the jobs behind this one from their turn: it is tried again next time.
+        # A store that is down, or of somebody else, is no failure of this job: it is tried again next time.
         with contextlib.suppress(RegistryError):
             self._drop_ended()
         return ended
 
     def _drop_ended(self) -> None:
         # Also what was cancelled or failed long ago: dropping may have failed then, or a writer was still at work.
-        for upload in self.store.read(lambda reader: reader.uploads.ended(BATCH)):
+        ended = self.store.read(lambda reader: reader.uploads.ended(BATCH))
+        if ended:
+            self.mark.require(leave=False)
+        for upload in ended:
             drop_stored(self.artifacts, upload)
             self._note_dropped(upload)
 

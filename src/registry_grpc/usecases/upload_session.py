@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from registry_grpc.ports.store import Unit
     from registry_grpc.usecases.upload_writer import UploadWriter
 
-
 SEAL = timedelta(seconds=5)
 """How long a completion is taken to be alive without a word of it."""
 RESEAL_BYTES = 32 * MIB
@@ -240,6 +239,7 @@ class Session:
                 block_digests=block_digests,
                 state=BlobState.LIVE if blob is None else BlobState.DELETING,
                 create_time=unit.now,
+                condemned_at=None if blob is None else unit.now,
             )
             if blob is None:  # files of damaged bytes get these, and those count no longer
                 stored = digest.size_bytes * (1 - unit.blobs.count_damaged(project, digest))

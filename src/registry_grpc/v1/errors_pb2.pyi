@@ -166,6 +166,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION: only what was deleted can be purged. Metadata: resource."""
     ERROR_REASON_PROJECT_PROTECTED: _ErrorReason.ValueType  # 71
     """FAILED_PRECONDITION: the project `default` cannot be deleted; what names no project is in it. Metadata: resource."""
+    ERROR_REASON_DEPLOYMENT_NOT_FOUND: _ErrorReason.ValueType  # 72
+    """NOT_FOUND: no such deployment. Metadata: resource."""
+    ERROR_REASON_WEBHOOK_NOT_FOUND: _ErrorReason.ValueType  # 73
+    """NOT_FOUND: no such webhook. Metadata: resource."""
+    ERROR_REASON_DELIVERY_NOT_FOUND: _ErrorReason.ValueType  # 74
+    """NOT_FOUND: no such delivery. Metadata: resource."""
+    ERROR_REASON_GARBAGE_FROZEN: _ErrorReason.ValueType  # 75
+    """FAILED_PRECONDITION: the artifact store is marked as that of another database; nothing in it is deleted. Metadata: found."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed. `ErrorInfo.domain` is always `registry-grpc`, `ErrorInfo.reason` is the value's name without the
@@ -316,4 +324,12 @@ ERROR_REASON_NOT_DELETED: ErrorReason.ValueType  # 70
 """FAILED_PRECONDITION: only what was deleted can be purged. Metadata: resource."""
 ERROR_REASON_PROJECT_PROTECTED: ErrorReason.ValueType  # 71
 """FAILED_PRECONDITION: the project `default` cannot be deleted; what names no project is in it. Metadata: resource."""
+ERROR_REASON_DEPLOYMENT_NOT_FOUND: ErrorReason.ValueType  # 72
+"""NOT_FOUND: no such deployment. Metadata: resource."""
+ERROR_REASON_WEBHOOK_NOT_FOUND: ErrorReason.ValueType  # 73
+"""NOT_FOUND: no such webhook. Metadata: resource."""
+ERROR_REASON_DELIVERY_NOT_FOUND: ErrorReason.ValueType  # 74
+"""NOT_FOUND: no such delivery. Metadata: resource."""
+ERROR_REASON_GARBAGE_FROZEN: ErrorReason.ValueType  # 75
+"""FAILED_PRECONDITION: the artifact store is marked as that of another database; nothing in it is deleted. Metadata: found."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -11,6 +11,7 @@ from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from registry_grpc.v1 import artifacts_pb2 as _artifacts_pb2
+from registry_grpc.v1 import deployments_pb2 as _deployments_pb2
 from registry_grpc.v1 import models_pb2 as _models_pb2
 from registry_grpc.v1 import projects_pb2 as _projects_pb2
 from registry_grpc.v1 import stages_pb2 as _stages_pb2
@@ -56,6 +57,12 @@ class _EventActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventActi
     """The stored bytes of a file were found bad."""
     EVENT_ACTION_HEALED: _EventAction.ValueType  # 11
     """The stored bytes of a file that was damaged are good again."""
+    EVENT_ACTION_RETIRED: _EventAction.ValueType  # 12
+    """A deployment was retired."""
+    EVENT_ACTION_WENT_STALE: _EventAction.ValueType  # 13
+    """Nothing was heard of a deployment for longer than it had promised."""
+    EVENT_ACTION_CAME_BACK: _EventAction.ValueType  # 14
+    """The deployment is heard of again."""
 
 class EventAction(_EventAction, metaclass=_EventActionEnumTypeWrapper):
     """What happened to a resource."""
@@ -84,6 +91,12 @@ EVENT_ACTION_DAMAGED: EventAction.ValueType  # 10
 """The stored bytes of a file were found bad."""
 EVENT_ACTION_HEALED: EventAction.ValueType  # 11
 """The stored bytes of a file that was damaged are good again."""
+EVENT_ACTION_RETIRED: EventAction.ValueType  # 12
+"""A deployment was retired."""
+EVENT_ACTION_WENT_STALE: EventAction.ValueType  # 13
+"""Nothing was heard of a deployment for longer than it had promised."""
+EVENT_ACTION_CAME_BACK: EventAction.ValueType  # 14
+"""The deployment is heard of again."""
 Global___EventAction: _TypeAlias = EventAction  # noqa: Y015
 
 @_typing.final
@@ -101,6 +114,7 @@ class Event(_message.Message):
     STAGE_FIELD_NUMBER: _builtins.int
     ALIAS_FIELD_NUMBER: _builtins.int
     ARTIFACT_FIELD_NUMBER: _builtins.int
+    DEPLOYMENT_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     TIME_FIELD_NUMBER: _builtins.int
@@ -108,7 +122,7 @@ class Event(_message.Message):
     name: _builtins.str
     """Resource name of what changed."""
     resource_type: _builtins.str
-    """`Project`, `Model`, `ModelVersion`, `Stage`, `Alias` or `Artifact`."""
+    """`Project`, `Model`, `ModelVersion`, `Stage`, `Alias`, `Artifact` or `Deployment`."""
     action: Global___EventAction.ValueType
     """What happened."""
     actor: _builtins.str
@@ -142,6 +156,10 @@ class Event(_message.Message):
         """A file of a version."""
 
     @_builtins.property
+    def deployment(self) -> _deployments_pb2.Deployment:
+        """A deployment."""
+
+    @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """When it was committed, by the database's clock."""
 
@@ -157,16 +175,17 @@ class Event(_message.Message):
         stage: _stages_pb2.Stage | None = ...,
         alias: _models_pb2.Alias | None = ...,
         artifact: _artifacts_pb2.Artifact | None = ...,
+        deployment: _deployments_pb2.Deployment | None = ...,
         actor: _builtins.str = ...,
         request_id: _builtins.str = ...,
         time: _timestamp_pb2.Timestamp | None = ...,
         revision: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias", "artifact", b"artifact", "model", b"model", "project", b"project", "resource", b"resource", "stage", b"stage", "time", b"time", "version", b"version"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias", "artifact", b"artifact", "deployment", b"deployment", "model", b"model", "project", b"project", "resource", b"resource", "stage", b"stage", "time", b"time", "version", b"version"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "actor", b"actor", "alias", b"alias", "artifact", b"artifact", "model", b"model", "name", b"name", "project", b"project", "request_id", b"request_id", "resource", b"resource", "resource_type", b"resource_type", "revision", b"revision", "stage", b"stage", "time", b"time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "actor", b"actor", "alias", b"alias", "artifact", b"artifact", "deployment", b"deployment", "model", b"model", "name", b"name", "project", b"project", "request_id", b"request_id", "resource", b"resource", "resource_type", b"resource_type", "revision", b"revision", "stage", b"stage", "time", b"time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_resource: _TypeAlias = _typing.Literal["project", "model", "version", "stage", "alias", "artifact"]  # noqa: Y015
+    _WhichOneofReturnType_resource: _TypeAlias = _typing.Literal["project", "model", "version", "stage", "alias", "artifact", "deployment"]  # noqa: Y015
     _WhichOneofArgType_resource: _TypeAlias = _typing.Literal["resource", b"resource"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_resource) -> _WhichOneofReturnType_resource | None: ...
 

@@ -207,6 +207,11 @@ class Retention(_message.Message):
 
     UNDELETE_WINDOW_FIELD_NUMBER: _builtins.int
     DRAFT_FIELD_NUMBER: _builtins.int
+    KEEP_VERSIONS_FIELD_NUMBER: _builtins.int
+    keep_versions: _builtins.int
+    """Of each model, how many of the newest finalized versions that nothing holds are kept: 0 to 10000. Older ones are deleted
+    softly. 0 keeps all.
+    """
     @_builtins.property
     def undelete_window(self) -> _duration_pb2.Duration:
         """From soft deletion to purge: 0 to 3650 days."""
@@ -220,10 +225,11 @@ class Retention(_message.Message):
         *,
         undelete_window: _duration_pb2.Duration | None = ...,
         draft: _duration_pb2.Duration | None = ...,
+        keep_versions: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["draft", b"draft", "undelete_window", b"undelete_window"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["draft", b"draft", "undelete_window", b"undelete_window"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["draft", b"draft", "keep_versions", b"keep_versions", "undelete_window", b"undelete_window"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -188,3 +188,103 @@ class Limits(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Limits: _TypeAlias = Limits  # noqa: Y015
+
+@_typing.final
+class CollectGarbageRequest(_message.Message):
+    """Request of CollectGarbage."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTE_FIELD_NUMBER: _builtins.int
+    ADOPT_STORE_FIELD_NUMBER: _builtins.int
+    execute: _builtins.bool
+    """Remove; without it only say what would go."""
+    adopt_store: _builtins.bool
+    """Mark the artifact store as belonging to this database from now on: after a restore of the database or a move of the
+    store, when an operator made sure that no other registry uses it. Needs `execute`.
+    """
+    def __init__(
+        self,
+        *,
+        execute: _builtins.bool = ...,
+        adopt_store: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["adopt_store", b"adopt_store", "execute", b"execute"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CollectGarbageRequest: _TypeAlias = CollectGarbageRequest  # noqa: Y015
+
+@_typing.final
+class CollectGarbageResponse(_message.Message):
+    """Answer of CollectGarbage."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WAITING_FIELD_NUMBER: _builtins.int
+    COLLECTED_FIELD_NUMBER: _builtins.int
+    ORPHANS_WAITING_FIELD_NUMBER: _builtins.int
+    ORPHANS_COLLECTED_FIELD_NUMBER: _builtins.int
+    MORE_FIELD_NUMBER: _builtins.int
+    more: _builtins.bool
+    """There is more to remove; call again."""
+    @_builtins.property
+    def waiting(self) -> Global___ByteCount:
+        """Blobs that no file needs and whose grace is not over."""
+
+    @_builtins.property
+    def collected(self) -> Global___ByteCount:
+        """Blobs past their grace: what would go, or with `execute` what went."""
+
+    @_builtins.property
+    def orphans_waiting(self) -> Global___ByteCount:
+        """Objects in the store that no row knows, seen for the first time or not for long enough."""
+
+    @_builtins.property
+    def orphans_collected(self) -> Global___ByteCount:
+        """Objects no row knows, past their grace: what would go, or with `execute` what went."""
+
+    def __init__(
+        self,
+        *,
+        waiting: Global___ByteCount | None = ...,
+        collected: Global___ByteCount | None = ...,
+        orphans_waiting: Global___ByteCount | None = ...,
+        orphans_collected: Global___ByteCount | None = ...,
+        more: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["collected", b"collected", "orphans_collected", b"orphans_collected", "orphans_waiting", b"orphans_waiting", "waiting", b"waiting"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collected", b"collected", "more", b"more", "orphans_collected", b"orphans_collected", "orphans_waiting", b"orphans_waiting", "waiting", b"waiting"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CollectGarbageResponse: _TypeAlias = CollectGarbageResponse  # noqa: Y015
+
+@_typing.final
+class ByteCount(_message.Message):
+    """A number of things with their size."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COUNT_FIELD_NUMBER: _builtins.int
+    SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    count: _builtins.int
+    """How many."""
+    size_bytes: _builtins.int
+    """Bytes of all of them."""
+    def __init__(
+        self,
+        *,
+        count: _builtins.int = ...,
+        size_bytes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "size_bytes", b"size_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ByteCount: _TypeAlias = ByteCount  # noqa: Y015

@@ -40,6 +40,11 @@ class ServerServiceStub(object):
                 request_serializer=registry__grpc_dot_v1_dot_server__pb2.GetServerInfoRequest.SerializeToString,
                 response_deserializer=registry__grpc_dot_v1_dot_server__pb2.ServerInfo.FromString,
                 _registered_method=True)
+        self.CollectGarbage = channel.unary_unary(
+                '/registry_grpc.v1.ServerService/CollectGarbage',
+                request_serializer=registry__grpc_dot_v1_dot_server__pb2.CollectGarbageRequest.SerializeToString,
+                response_deserializer=registry__grpc_dot_v1_dot_server__pb2.CollectGarbageResponse.FromString,
+                _registered_method=True)
 
 
 class ServerServiceServicer(object):
@@ -53,6 +58,14 @@ class ServerServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CollectGarbage(self, request, context):
+        """Says what stored bytes nothing needs any more, and with `execute` removes what is past its grace. The leading replica does
+        the same from time to time. GARBAGE_FROZEN while the artifact store does not belong to this database.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ServerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -60,6 +73,11 @@ def add_ServerServiceServicer_to_server(servicer, server):
                     servicer.GetServerInfo,
                     request_deserializer=registry__grpc_dot_v1_dot_server__pb2.GetServerInfoRequest.FromString,
                     response_serializer=registry__grpc_dot_v1_dot_server__pb2.ServerInfo.SerializeToString,
+            ),
+            'CollectGarbage': grpc.unary_unary_rpc_method_handler(
+                    servicer.CollectGarbage,
+                    request_deserializer=registry__grpc_dot_v1_dot_server__pb2.CollectGarbageRequest.FromString,
+                    response_serializer=registry__grpc_dot_v1_dot_server__pb2.CollectGarbageResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -90,6 +108,33 @@ class ServerService(object):
             '/registry_grpc.v1.ServerService/GetServerInfo',
             registry__grpc_dot_v1_dot_server__pb2.GetServerInfoRequest.SerializeToString,
             registry__grpc_dot_v1_dot_server__pb2.ServerInfo.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CollectGarbage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/registry_grpc.v1.ServerService/CollectGarbage',
+            registry__grpc_dot_v1_dot_server__pb2.CollectGarbageRequest.SerializeToString,
+            registry__grpc_dot_v1_dot_server__pb2.CollectGarbageResponse.FromString,
             options,
             channel_credentials,
             insecure,

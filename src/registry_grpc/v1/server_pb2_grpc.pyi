@@ -35,6 +35,10 @@ class ServerServiceStub:
     def __new__(cls, channel: _aio.Channel) -> ServerServiceAsyncStub: ...
     GetServerInfo: _grpc.UnaryUnaryMultiCallable[_server_pb2.GetServerInfoRequest, _server_pb2.ServerInfo]
     """Returns versions, limits and features of the server, and the registry's identity and revision."""
+    CollectGarbage: _grpc.UnaryUnaryMultiCallable[_server_pb2.CollectGarbageRequest, _server_pb2.CollectGarbageResponse]
+    """Says what stored bytes nothing needs any more, and with `execute` removes what is past its grace. The leading replica does
+    the same from time to time. GARBAGE_FROZEN while the artifact store does not belong to this database.
+    """
 
 @_typing.type_check_only
 class ServerServiceAsyncStub(ServerServiceStub):
@@ -43,6 +47,10 @@ class ServerServiceAsyncStub(ServerServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetServerInfo: _aio.UnaryUnaryMultiCallable[_server_pb2.GetServerInfoRequest, _server_pb2.ServerInfo]  # type: ignore[assignment]
     """Returns versions, limits and features of the server, and the registry's identity and revision."""
+    CollectGarbage: _aio.UnaryUnaryMultiCallable[_server_pb2.CollectGarbageRequest, _server_pb2.CollectGarbageResponse]  # type: ignore[assignment]
+    """Says what stored bytes nothing needs any more, and with `execute` removes what is past its grace. The leading replica does
+    the same from time to time. GARBAGE_FROZEN while the artifact store does not belong to this database.
+    """
 
 class ServerServiceServicer(metaclass=_abc_1.ABCMeta):
     """Facts about this registry and its limits."""
@@ -54,5 +62,15 @@ class ServerServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_server_pb2.ServerInfo, _abc.Awaitable[_server_pb2.ServerInfo]]:
         """Returns versions, limits and features of the server, and the registry's identity and revision."""
+
+    @_abc_1.abstractmethod
+    def CollectGarbage(
+        self,
+        request: _server_pb2.CollectGarbageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_server_pb2.CollectGarbageResponse, _abc.Awaitable[_server_pb2.CollectGarbageResponse]]:
+        """Says what stored bytes nothing needs any more, and with `execute` removes what is past its grace. The leading replica does
+        the same from time to time. GARBAGE_FROZEN while the artifact store does not belong to this database.
+        """
 
 def add_ServerServiceServicer_to_server(servicer: ServerServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -12,6 +12,7 @@ from google.protobuf import message_factory
 import registry_grpc.v1 as contract
 
 ARTIFACT = "a" * 26
+DEPLOYMENT = "0" * 20
 UPLOAD = str(uuid.UUID(int=7))
 
 
@@ -69,6 +70,10 @@ class Place:
         return f"{self.model}/versions/1"
 
     @property
+    def webhook(self) -> str:
+        return f"{self.name}/webhooks/w"
+
+    @property
     def account(self) -> str:
         return f"serviceAccount:{self.project}/there"
 
@@ -104,6 +109,7 @@ EXAMPLES: dict[str, Callable[[Place], dict[str, Any]]] = {
     "AccessService.ListTokens": lambda at: {"principal": at.account},
     "AccessService.RevokeToken": lambda at: {"name": at.token} | DRY,
     "ServerService.GetServerInfo": lambda _: {},
+    "ServerService.CollectGarbage": lambda _: {},
     "ProjectService.CreateProject": lambda _: {"project_id": _NEW} | DRY,
     "ProjectService.GetProject": lambda at: {"name": at.name},
     "ProjectService.ListProjects": lambda _: {},
@@ -147,8 +153,41 @@ EXAMPLES: dict[str, Callable[[Place], dict[str, Any]]] = {
     "ArtifactService.ListArtifacts": lambda at: {"parent": at.version},
     "ArtifactService.ReadArtifact": lambda at: {"name": f"{at.version}/artifacts/{ARTIFACT}"},
     "ArtifactService.SignArtifactUrl": lambda at: {"name": f"{at.version}/artifacts/{ARTIFACT}"},
+    "WebhookService.CreateWebhook": lambda at: (
+        {"parent": at.name, "webhook_id": _NEW, "webhook": {"url": "https://8.8.8.8/"}} | DRY
+    ),
+    "WebhookService.GetWebhook": lambda at: {"name": at.webhook},
+    "WebhookService.ListWebhooks": lambda at: {"parent": at.name},
+    "WebhookService.UpdateWebhook": lambda at: {"webhook": {"name": at.webhook, "display_name": "x"}} | DRY,
+    "WebhookService.DeleteWebhook": lambda at: {"name": at.webhook} | DRY,
+    "WebhookService.RotateWebhookSecret": lambda at: {"name": at.webhook} | DRY,
+    "WebhookService.TestWebhook": lambda at: {"name": at.webhook},
+    "WebhookService.ListDeliveries": lambda at: {"parent": at.webhook},
+    "WebhookService.RedeliverDeliveries": lambda at: {"parent": at.webhook, "all_dead": True} | DRY,
     "EventService.Watch": lambda at: {"parent": at.model, "send_initial_state": True},
     "EventService.ListEvents": lambda at: {"parent": at.model},
+    "DeploymentService.ReportDeployment": lambda at: (
+        {
+            "parent": at.name,
+            "deployment": {
+                "version": at.version,
+                "environment": "e",
+                "workload": "w",
+                "state": "DEPLOYMENT_STATE_SERVING",
+            },
+        }
+        | DRY
+    ),
+    "DeploymentService.HeartbeatDeployments": lambda at: {
+        "parent": at.name,
+        "names": [f"{at.name}/deployments/{DEPLOYMENT}"],
+    },
+    "DeploymentService.RetireDeployment": lambda at: {"name": f"{at.name}/deployments/{DEPLOYMENT}"} | DRY,
+    "DeploymentService.GetDeployment": lambda at: {"name": f"{at.name}/deployments/{DEPLOYMENT}"},
+    "DeploymentService.ListDeployments": lambda at: {"parent": at.name},
+    "DeploymentService.ListDeploymentRuns": lambda at: {"parent": at.name},
+    "DeploymentService.GetDrift": lambda at: {"parent": at.name},
+    "DeploymentService.ListConsumers": lambda at: {"parent": at.model},
     "StageService.Resolve": lambda at: {"name": at.model, "stage": "production"},
     "StageService.BatchResolve": lambda at: {
         "parent": at.name,

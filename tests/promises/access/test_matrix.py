@@ -84,8 +84,9 @@ def may(role, scope, need):
 
 def _is_of_model(need):
     """Whether the example's resource lies in the model: everything but projects, their bindings and their accounts."""
-    return need.permission.partition(".")[0] in {"versions", "aliases", "artifacts", "stages", "uploads"} or (
-        need.permission.partition(".")[0] == "models" and need.permission != "models.create"
+    kind = need.permission.partition(".")[0]
+    return kind in {"versions", "aliases", "artifacts", "stages", "uploads", "deployments", "consumers"} or (
+        kind == "models" and need.permission != "models.create"
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from registry_grpc.domain.garbage import MARKER_KEY
 from registry_grpc.v1 import artifacts_pb2 as pb
 from tests.kit import engines
 from tests.kit.proxy import Proxy
@@ -118,8 +119,10 @@ def test_a_full_directory_is_resource_exhausted_and_the_upload_goes_on_when_ther
 ):
     content = Content(size_bytes)
     # In the file of one part the first write is its bytes; else the first is the empty file that parts go into.
-    nth = 1 if size_bytes < PART else 4
+    # Two writes before are of the mark that says whose the store is.
+    nth = 3 if size_bytes < PART else 6
     with world(EMBEDDED, service_environment, f"store.file.write=oserror(28)@{nth}") as place:
+        until(lambda: MARKER_KEY in place.everything(), 30)
         registry = place.registry
         version = registry.draft()
         name = registry.start(version, "model.bin", size_bytes).name
@@ -155,8 +158,12 @@ def test_a_completion_whose_answer_is_lost_is_found_done_when_it_is_repeated(unw
     # The second completion was refused by the store; size and upload id of what is there decided.
     assert sum(is_complete(*each) for each in store.seen) >= 2
     assert any(method == "HEAD" for method, _ in store.seen)
-    objects = list(minio_bucket.client().list_objects(bucket_name=minio_bucket.name, recursive=True))
-    assert [each.size for each in objects] == [SIZE]
+    assert [each.size for each in files_in(minio_bucket)] == [SIZE]
+
+
+def files_in(bucket):
+    found = bucket.client().list_objects(bucket_name=bucket.name, recursive=True)
+    return [each for each in found if each.object_name != MARKER_KEY]
 
 
 def test_a_small_file_whose_answer_is_lost_is_stored_once(minio_bucket, postgres_url):
@@ -167,10 +174,9 @@ def test_a_small_file_whose_answer_is_lost_is_stored_once(minio_bucket, postgres
         proxy.fault(swallow_replies=True)
         sent = proxy.sent
         call = registry.writing(stream(name, content))
-        client = minio_bucket.client()
 
         def objects():
-            return list(client.list_objects(bucket_name=minio_bucket.name, recursive=True))
+            return files_in(minio_bucket)
 
         until(lambda: proxy.sent > sent + content.size_bytes and objects(), 20)
         proxy.heal()

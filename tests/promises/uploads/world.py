@@ -9,6 +9,7 @@ from typing import Any
 
 import psycopg
 
+from registry_grpc.domain.garbage import MARKER_KEY
 from registry_grpc.v1 import artifacts_pb2 as pb
 from registry_grpc.v1 import models_pb2, versions_pb2
 from tests.kit import engines
@@ -55,7 +56,11 @@ class World:
             return found
 
     def objects(self) -> set[str]:
-        """Keys of the objects in the store."""
+        """Keys of the objects in the store, without the mark that says whose it is."""
+        return self.everything() - {MARKER_KEY}
+
+    def everything(self) -> set[str]:
+        """Keys of all objects in the store."""
         if self.bucket is None:
             root = self.server.data_dir / "artifacts" / "objects"
             return {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}

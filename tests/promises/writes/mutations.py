@@ -10,23 +10,30 @@ from registry_grpc.v1 import (
     access_pb2,
     artifacts_pb2,
     common_pb2,
+    deployments_pb2,
     events_pb2,
     models_pb2,
     projects_pb2,
     server_pb2,
     stages_pb2,
     versions_pb2,
+    webhooks_pb2,
 )
 from tests.kit.catalogue import Catalogue, new_id
 from tests.promises.writes.access_mutations import ACCESS_CASES, ACCESS_READS
+from tests.promises.writes.deployment_mutations import DEPLOYMENT_CASES, DEPLOYMENT_READS
 from tests.promises.writes.tenant_mutations import TENANT_CASES
+from tests.promises.writes.webhook_mutations import WEBHOOK_CASES, WEBHOOK_READS
 
 BYTES = b"bytes the project holds"
 
 
 def every_method() -> dict[str, MethodDescriptor]:
     """The methods of the contract by their full name."""
-    files = (access_pb2, artifacts_pb2, events_pb2, models_pb2, projects_pb2, server_pb2, stages_pb2)
+    files = (
+        *(access_pb2, artifacts_pb2, deployments_pb2, events_pb2, models_pb2),
+        *(projects_pb2, server_pb2, stages_pb2, webhooks_pb2),
+    )
     services = [service for file in files for service in file.DESCRIPTOR.services_by_name.values()]
     return {f"{service.name}.{method.name}": method for service in services for method in service.methods}
 
@@ -134,7 +141,9 @@ def attach_artifacts(catalogue: Catalogue) -> Any:
 
 CASES: dict[str, Callable[[Catalogue], Any]] = (
     ACCESS_CASES
+    | DEPLOYMENT_CASES
     | TENANT_CASES
+    | WEBHOOK_CASES
     | {
         "ProjectService.CreateProject": create_project,
         "ProjectService.UpdateProject": update_project,
@@ -159,8 +168,12 @@ WITHOUT_REQUEST_ID = {
     # An upload is its own id: an offset and a digest say what was done. Cancelling again cancels nothing more.
     "ArtifactService.WriteUpload",
     "ArtifactService.CancelUpload",
+    # What is gone is gone: another run removes what is left.
+    "ServerService.CollectGarbage",
+    # Heard twice is heard.
+    "DeploymentService.HeartbeatDeployments",
 }
-READS = ACCESS_READS | {
+READS = ACCESS_READS | DEPLOYMENT_READS | WEBHOOK_READS | {
     "ArtifactService.FindMissingArtifacts",
     "ArtifactService.GetArtifact",
     "ArtifactService.GetUpload",

@@ -14,6 +14,7 @@ from tests.kit.waiting import until
 from tests.promises.writes.load import creation, database_of
 from tests.promises.writes.mutations import CASES, READS, WITHOUT_REQUEST_ID, every_method
 from tests.promises.writes.tenant_mutations import PURGES
+from tests.promises.writes.webhook_mutations import EMPTY_ANSWERS
 
 
 @pytest.fixture(scope="module", params=DEPLOYMENTS)
@@ -86,7 +87,7 @@ def test_a_mutation_whose_reply_was_dropped_takes_effect_once_and_answers_as_it_
     before = catalogue.revision()
     call = raw(catalogue.api.channel, method)
     first, second = call(request, timeout=10), call(request, timeout=10)
-    assert first
+    assert first or name in EMPTY_ANSWERS
     assert first == second
     # StartUpload takes no revision: nothing of the registry has changed yet.
     revisions = 0 if name == "ArtifactService.StartUpload" else 1

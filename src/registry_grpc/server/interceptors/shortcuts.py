@@ -24,8 +24,8 @@ from registry_grpc.server.interceptors.methods import REMEMBERED_BYTES, REMEMBER
 
 Answer = Callable[[], tuple[bytes, int] | None]
 """The reply and the revision it was read at, now; None when finding it would take waiting."""
-Shortcut = Callable[[Any], Answer | None]
-"""What answers this request whenever asked; None when it always takes waiting."""
+Shortcut = Callable[[Any, str], Answer | None]
+"""What answers this request of this principal whenever asked; None when it always takes waiting."""
 _PLAIN = frozenset({HEADER, "user-agent"})
 """Headers a repeated call may have: those that say the same each time."""
 _MAX_HEADERS_BYTES = 2048
@@ -94,7 +94,7 @@ def _plan(desk: Desk, method: Method, shortcut: Shortcut, key: tuple[bytes, Any]
     # Without the certificate: it is no part of the key, so a caller who is known by it has no plan.
     proof = desk.authenticator.cached(Credentials([value for name, value in headers if name == HEADER]))
     request = method.parse(raw)
-    answer = shortcut(request)
+    answer = shortcut(request, proof.principal.name) if proof is not None else None
     if proof is None or answer is None:
         return None
     access, limits = desk.authorizer.version, desk.limits.version

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from registry_grpc.domain.artifacts import Artifact
+from registry_grpc.domain.deployments import Deployment
 from registry_grpc.domain.events import Action
 from registry_grpc.domain.pointers import Pointer, PointerKind
 from registry_grpc.domain.resources import Model, Project, Version
 from registry_grpc.services.codec.artifacts import artifact_to_wire
 from registry_grpc.services.codec.chunks import varint
+from registry_grpc.services.codec.deployments import deployment_to_wire
 from registry_grpc.services.codec.enums import EnumCodec
 from registry_grpc.services.codec.models import model_to_wire
 from registry_grpc.services.codec.pointers import alias_to_wire, stage_to_wire
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
     from registry_grpc.domain.events import Event
 
 ACTION = EnumCodec(Action, events_pb2.EventAction, "EVENT_ACTION_")
-Shown = Project | Model | Version | Pointer | Artifact
+Shown = Project | Model | Version | Pointer | Artifact | Deployment
 """What a watch may show; roles, bindings, accounts and tokens are none of it."""
 _EVENTS = events_pb2.WatchResponse.EVENTS_FIELD_NUMBER << 3 | 2
 
@@ -63,6 +65,8 @@ def resource_event(resource: Shown, action: Action) -> events_pb2.Event:
                 message.alias.CopyFrom(alias_to_wire(resource))
         case Artifact():
             message.artifact.CopyFrom(artifact_to_wire(resource))
+        case Deployment():
+            message.deployment.CopyFrom(deployment_to_wire(resource))
     for part in (message.project, message.model, message.version):
         if part.ByteSize():
             part.ClearField("description")

@@ -68,6 +68,7 @@ def retention_to_wire(retention: Retention) -> projects_pb2.Retention:
     return projects_pb2.Retention(
         undelete_window=None if window is None else duration_to_wire(window),
         draft=None if draft is None else duration_to_wire(draft),
+        keep_versions=retention.keep_versions,
     )
 
 
@@ -77,7 +78,8 @@ def retention_from_wire(message: projects_pb2.Retention, path: str) -> Retention
         **{
             name: duration_from_wire(getattr(message, name), f"{path}.{name}") if message.HasField(name) else None
             for name in ("undelete_window", "draft")
-        }
+        },
+        keep_versions=message.keep_versions,
     )
 
 

@@ -51,9 +51,14 @@ def corrupt(artifact: str, what: str) -> RegistryError:
     )
 
 
+def is_key(key: str) -> bool:
+    """Whether a key is inside the grammar."""
+    return len(key) <= _MAX_KEY and _KEY.fullmatch(key) is not None
+
+
 def check_key(key: str) -> None:
     """Refuse a key outside the grammar: the server makes keys, so this is never a caller's fault."""
-    if len(key) > _MAX_KEY or not _KEY.fullmatch(key):
+    if not is_key(key):
         raise broken("malformed object key")
 
 

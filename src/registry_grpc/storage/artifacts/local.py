@@ -10,8 +10,9 @@ from pathlib import Path
 from threading import Lock
 
 from registry_grpc.domain.artifacts import MIB, UploadPart
-from registry_grpc.ports.artifacts import MissingObjectError, ObjectInfo
+from registry_grpc.ports.artifacts import Listing, MissingObjectError, ObjectInfo
 from registry_grpc.storage.artifacts import local_files as files
+from registry_grpc.storage.artifacts import local_listing as listing
 from registry_grpc.storage.artifacts.faults import (
     CHUNK_BYTES,
     broken,
@@ -112,9 +113,11 @@ class LocalArtifactStore:
     def abort(self, key: str, store_upload: str) -> None:
         """Remove the files of a multipart write."""
         check_key(key)
-        self._upload_path(store_upload)
-        with files.mapped_errors(), self._gate.alone(store_upload):
-            self._drop_upload(store_upload)
+        upload = store_upload.removesuffix(listing.PUT)
+        self._upload_path(upload)
+        with files.mapped_errors(), self._gate.alone(upload):
+            (self._uploads / f"{upload}{listing.PUT}").unlink(missing_ok=True)
+            self._drop_upload(upload)
 
     def sweep(self, key: str) -> None:
         """Remove every file under way for the key."""
@@ -129,7 +132,7 @@ class LocalArtifactStore:
         check_key(key)
         check_metadata(metadata)
         check_size(chunks, size_bytes)
-        temporary = self._uploads / f"{_name_under_way(key)}.put"
+        temporary = self._uploads / f"{_name_under_way(key)}{listing.PUT}"
         with files.mapped_errors():
             try:
                 files.create_file(temporary, chunks)
@@ -173,6 +176,16 @@ class LocalArtifactStore:
             (self._metadata / key).unlink(missing_ok=True)
             if path.parent.is_dir():
                 files.sync_directory(path.parent)
+
+    def list_objects(self, after: str, limit: int) -> Listing:
+        """Files by their path."""
+        with files.mapped_errors():
+            return listing.objects(self._objects, after, limit)
+
+    def list_unfinished(self, after: str, limit: int) -> Listing:
+        """By the name of the file; what a `put` left says of its key only that no row has it."""
+        with files.mapped_errors():
+            return listing.unfinished(self._uploads, after, limit)
 
     def sign_get(self, key: str, ttl: timedelta, filename: str) -> str | None:  # noqa: ARG002 -- the port's signature
         """None: a directory has no URLs."""

@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 from registry_grpc.domain.artifacts import UploadPart
 from registry_grpc.domain.errors import RegistryError
-from registry_grpc.ports.artifacts import ArtifactStore, MissingObjectError, ObjectInfo
+from registry_grpc.ports.artifacts import ArtifactStore, Listing, MissingObjectError, ObjectInfo
 
 Outcome = Literal["ok", "not_found", "throttled", "error"]
 _THROTTLED = {"SlowDown", "SlowDownRead", "SlowDownWrite", "ServiceUnavailable", "TooManyRequests"}
@@ -110,6 +110,16 @@ class MeteredArtifactStore:
         """As the store inside."""
         with self._measured("delete"):
             self._store.delete(key)
+
+    def list_objects(self, after: str, limit: int) -> Listing:
+        """As the store inside."""
+        with self._measured("list_objects"):
+            return self._store.list_objects(after, limit)
+
+    def list_unfinished(self, after: str, limit: int) -> Listing:
+        """As the store inside."""
+        with self._measured("list_unfinished"):
+            return self._store.list_unfinished(after, limit)
 
     def sign_get(self, key: str, ttl: timedelta, filename: str) -> str | None:
         """As the store inside; not measured, since it only computes."""

@@ -2,8 +2,8 @@
 
 Uses only the public API of the `minio` package, and of S3 only what every server has: presigned
 requests, multipart uploads, `If-None-Match: *`. A part is not hashed again: the registry hashes it.
-The credentials need reading, writing and deleting objects, AbortMultipartUpload, and ListBucket
-(without which a missing object is refused instead of missing).
+The credentials need reading, writing and deleting objects, AbortMultipartUpload, ListBucket (without
+which a missing object is refused instead of missing), and ListBucketMultipartUploads.
 """
 
 import hashlib
@@ -18,7 +18,8 @@ import urllib3
 from minio.credentials.credentials import Credentials
 
 from registry_grpc.domain.artifacts import UploadPart
-from registry_grpc.ports.artifacts import MissingObjectError, ObjectInfo
+from registry_grpc.ports.artifacts import Listing, MissingObjectError, ObjectInfo
+from registry_grpc.storage.artifacts import s3_listing as listing
 from registry_grpc.storage.artifacts import s3_replies as replies
 from registry_grpc.storage.artifacts.faults import (
     CHUNK_BYTES,
@@ -42,6 +43,8 @@ _ONLY_NEW = {"If-None-Match": "*"}
 _BEYOND_END = "InvalidRange"
 _OTHER_PART = "InvalidPart"
 _FINGERPRINT_CHARACTERS = 16
+_NO_FINGERPRINT = "0" * _FINGERPRINT_CHARACTERS
+"""Of an upload that was found in a list: good for dropping it."""
 
 
 class S3ArtifactStore:
@@ -186,6 +189,16 @@ class S3ArtifactStore:
     def delete(self, key: str) -> None:
         """Remove the object. S3 says the same whether it was there or not."""
         self._remove(key, {})
+
+    def list_objects(self, after: str, limit: int) -> Listing:
+        """At most a hundred: a reply is bounded."""
+        reply = self._requests.of_bucket(listing.objects_query(self._prefix, after, limit))
+        return listing.objects_of(reply, self._prefix)
+
+    def list_unfinished(self, after: str, limit: int) -> Listing:
+        """Multipart uploads, where the server lists them without their key."""
+        reply = self._requests.of_bucket(listing.uploads_query(self._prefix, after, limit))
+        return listing.uploads_of(reply, self._prefix, _NO_FINGERPRINT)
 
     def sign_get(self, key: str, ttl: timedelta, filename: str) -> str | None:
         """A URL at the public endpoint, for 15 minutes at most; None when there is no such endpoint."""

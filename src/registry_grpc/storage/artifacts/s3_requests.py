@@ -19,6 +19,8 @@ from registry_grpc.storage.artifacts.s3_http import Body, NoAnswer, Reply, Reque
 TRIES = 5
 MAX_URL_TTL = timedelta(minutes=15)
 _FIRST_PAUSE_S = 0.05
+_ANY = "any"
+"""Stands for a key where the question is about the bucket."""
 _PATIENCE_S = 0.7
 """A store that cannot be reached is asked again only this long, so that callers hear of it at once."""
 
@@ -82,12 +84,19 @@ class SignedRequests:
 
         Raises: STORAGE_UNAVAILABLE, or the error of the refusal.
         """
-        ask = Ask("GET", key, {"uploads": "", "prefix": self._prefix + key})
-        reply = self._answer(ask, streams=False, of_bucket=True)
+        reply = self.of_bucket({"uploads": "", "prefix": self._prefix + key})
+        return replies.upload_ids(reply.body, self._prefix + key)
+
+    def of_bucket(self, query: Mapping[str, str]) -> Reply:
+        """The reply to a question about the bucket.
+
+        Raises: STORAGE_UNAVAILABLE, or the error of the refusal.
+        """
+        reply = self._answer(Ask("GET", _ANY, query), streams=False, of_bucket=True)
         assert isinstance(reply, Reply)  # noqa: S101 -- for the type checker
         if replies.code_of(reply):
             raise replies.failure(reply)
-        return replies.upload_ids(reply.body, self._prefix + key)
+        return reply
 
     def open(self, ask: Ask) -> Body | Reply:
         """A body, to be read and closed by the caller, or the reply that refused it.

@@ -55,6 +55,7 @@ _LOCK_ALL = (
 )
 # Bad bytes are given to nobody again, so they need no time in which somebody may.
 _CONDEMNED = case((table.c.state == BlobState.LIVE, BlobState.CONDEMNED), else_=BlobState.DELETING)
+_AT = bindparam("at", type_=table.c.condemned_at.type)
 _HELD = table.c.state.in_([BlobState.LIVE, BlobState.DAMAGED])
 _CONDEMN = (
     update(table)
@@ -63,7 +64,7 @@ _CONDEMN = (
         _HELD,
         ~exists(select(artifact.c.blob_uid).where(artifact.c.blob_uid == table.c.uid)),
     )
-    .values(state=_CONDEMNED)
+    .values(state=_CONDEMNED, condemned_at=_AT)
     .returning(table.c.size_bytes)
 )
 _ONLY_IN = select(func.coalesce(func.sum(table.c.size_bytes), 0)).where(
@@ -78,10 +79,11 @@ _ONLY_IN = select(func.coalesce(func.sum(table.c.size_bytes), 0)).where(
 _RELEASE = (
     update(table)
     .where(table.c.project == bindparam("of"), table.c.state != BlobState.GONE)
-    .values(state=BlobState.DELETING)
+    # One that waits already goes on waiting.
+    .values(state=BlobState.DELETING, condemned_at=func.coalesce(table.c.condemned_at, _AT))
 )
 _TOTALS = select(table.c.state, func.count(), func.coalesce(func.sum(table.c.size_bytes), 0)).group_by(table.c.state)
-_REVIVE = update(table).where(table.c.uid == bindparam("with_uid")).values(state=BlobState.LIVE)
+_REVIVE = update(table).where(table.c.uid == bindparam("with_uid")).values(state=BlobState.LIVE, condemned_at=None)
 _INSERT = insert(table)
 _LOCK = _GET.with_for_update(key_share=True)
 _DUE = (
@@ -90,6 +92,7 @@ _DUE = (
     .order_by(table.c.check_time)
     .limit(1)
 )
+_CHECKED_FIELDS = ("state", "check_time", "damage", "damage_time", "condemned_at")
 _CHECKED = update(table).where(table.c.uid == bindparam("with_uid"))
 _DAMAGED = (
     select(table.c.uid)
@@ -102,7 +105,7 @@ _DAMAGED = (
     .with_for_update(key_share=True)
 )
 _HAND_OVER = update(artifact).where(artifact.c.blob_uid == bindparam("from_uid")).values(blob_uid=bindparam("to_uid"))
-_RETIRE = update(table).where(table.c.uid == bindparam("with_uid")).values(state=BlobState.DELETING)
+_RETIRE = update(table).where(table.c.uid == bindparam("with_uid")).values(state=BlobState.DELETING, condemned_at=_AT)
 _EXTEND = update(table).where(
     table.c.uid.in_(bindparam("uids", expanding=True)),
     or_(table.c.lease_until.is_(None), table.c.lease_until < bindparam("until", type_=table.c.lease_until.type)),
@@ -119,7 +122,7 @@ class Blobs:
     def get(self, blob_uid: str) -> Blob | None:
         """See the port."""
         row = self._session.one(_GET, {"uid": blob_uid})
-        return _blob(row) if row else None
+        return to_blob(row) if row else None
 
     def find_live(self, project: str, digests: Collection[Digest]) -> Sequence[Blob]:
         """See the port."""
@@ -127,7 +130,7 @@ class Blobs:
         found: list[Blob] = []
         for start in range(0, len(wanted), _AT_ONCE):
             values = {"project": project, "digests": wanted[start : start + _AT_ONCE]}
-            found += map(_blob, self._session.all(_FIND, values))
+            found += map(to_blob, self._session.all(_FIND, values))
         return found
 
     def totals(self) -> Mapping[BlobState, tuple[int, int]]:
@@ -139,7 +142,7 @@ class Blobs:
         """See the port."""
         values = {"project": project, "sha256": digest.sha256, "size_bytes": digest.size_bytes}
         row = self._session.lock(_CLAIM, values)
-        return _blob(row) if row else None
+        return to_blob(row) if row else None
 
     def claim(self, project: str, digest: Digest) -> Blob | None:
         """See the port."""
@@ -155,7 +158,7 @@ class Blobs:
         found: list[Blob] = []
         for start in range(0, len(wanted), _AT_ONCE):
             values = {"project": project, "digests": wanted[start : start + _AT_ONCE]}
-            found += map(_blob, self._session.lock_rows(_CLAIM_ALL, values))
+            found += map(to_blob, self._session.lock_rows(_CLAIM_ALL, values))
         return found
 
     def revive(self, blobs: Sequence[Blob]) -> None:
@@ -173,7 +176,7 @@ class Blobs:
         wanted = sorted(blob_uids)
         found: list[Blob] = []
         for start in range(0, len(wanted), _AT_ONCE):
-            found += map(_blob, self._session.lock_rows(_LOCK_ALL, {"uids": wanted[start : start + _AT_ONCE]}))
+            found += map(to_blob, self._session.lock_rows(_LOCK_ALL, {"uids": wanted[start : start + _AT_ONCE]}))
         return found
 
     def condemn(self, blob_uids: Collection[str]) -> int:
@@ -181,13 +184,14 @@ class Blobs:
         wanted = sorted(blob_uids)
         freed = 0
         for start in range(0, len(wanted), _AT_ONCE):
-            rows = self._session.lock_rows(_CONDEMN, {"uids": wanted[start : start + _AT_ONCE]})
+            values = {"uids": wanted[start : start + _AT_ONCE], "at": self._session.now}
+            rows = self._session.lock_rows(_CONDEMN, values)
             freed += sum(int(row.size_bytes) for row in rows)
         return freed
 
     def release(self, project: str) -> None:
         """See the port."""
-        self._session.change(_RELEASE, {"of": project})
+        self._session.change(_RELEASE, {"of": project, "at": self._session.now})
 
     def insert(self, blob: Blob) -> None:
         """See the port."""
@@ -196,7 +200,7 @@ class Blobs:
     def lock(self, blob_uid: str) -> Blob | None:
         """See the port."""
         row = self._session.lock(_LOCK, {"uid": blob_uid})
-        return _blob(row) if row else None
+        return to_blob(row) if row else None
 
     def due(self, before: datetime) -> Blob | None:
         """See the port."""
@@ -206,12 +210,12 @@ class Blobs:
             for state in (BlobState.LIVE, BlobState.DAMAGED)
         ]
         found = sorted((row for row in rows if row), key=lambda row: row.check_time)
-        return _blob(found[0]) if found else None
+        return to_blob(found[0]) if found else None
 
     def checked(self, blob: Blob) -> None:
         """See the port."""
         values = _values(blob)
-        said = {name: values[name] for name in ("state", "check_time", "damage", "damage_time")}
+        said = {name: values[name] for name in _CHECKED_FIELDS}
         self._session.change(_CHECKED, {"with_uid": blob.uid, **said})
 
     def count_damaged(self, project: str, digest: Digest) -> int:
@@ -235,7 +239,7 @@ class Blobs:
         damaged = [row.uid for row in self._session.all(_DAMAGED, values)]
         for uid in damaged:
             self._session.stamp(_HAND_OVER, {"from_uid": uid, "to_uid": blob.uid})
-            self._session.change(_RETIRE, {"with_uid": uid})
+            self._session.change(_RETIRE, {"with_uid": uid, "at": self._session.now})
         return len(damaged)
 
     def extend_lease(self, blob_uids: Collection[str], until: datetime) -> None:
@@ -246,7 +250,8 @@ class Blobs:
             self._session.change(_EXTEND, {"uids": uids, "until": until, "lease_until": until})
 
 
-def _blob(row: Record) -> Blob:
+def to_blob(row: Record) -> Blob:
+    """What a row of the table says."""
     return Blob(
         uid=row.uid,
         project=row.project,
@@ -259,6 +264,7 @@ def _blob(row: Record) -> Blob:
         check_time=row.check_time if row.check_time > row.create_time else None,
         damage=row.damage,
         damage_time=row.damage_time,
+        condemned_at=row.condemned_at,
     )
 
 
@@ -277,4 +283,5 @@ def _values(blob: Blob) -> dict[str, Any]:
         "check_time": blob.check_time or blob.create_time,
         "damage": blob.damage,
         "damage_time": blob.damage_time,
+        "condemned_at": blob.condemned_at,
     }

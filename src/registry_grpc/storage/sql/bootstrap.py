@@ -41,7 +41,7 @@ def _uid(reader: Reader) -> str:
 
 def _set_up(unit: Unit) -> str:
     session = cast("SqlReader", unit).session
-    session.change(_REGISTRY, {"id": 1, "registry_uid": str(uuid.uuid4()), "epoch": 1})
+    session.change(_REGISTRY, {"id": 1, "registry_uid": str(uuid.uuid4()), "epoch": 1, "marked": False})
     session.change(_LOG_HEAD, {"id": 1, "revision": 0, "audit_size": 0})
     if not _has_default_project(unit):
         project = Project(

@@ -13,11 +13,13 @@ from pydantic import ConfigDict, TypeAdapter
 
 from registry_grpc.domain.access import Condition, Role, RoleBinding, ServiceAccount
 from registry_grpc.domain.artifacts import Artifact
+from registry_grpc.domain.deployments import Deployment
 from registry_grpc.domain.identity import Token
 from registry_grpc.domain.metadata import Format, Metadata
 from registry_grpc.domain.pointers import Pointer
 from registry_grpc.domain.resources import Model, Project, StageDefinition, Version
 from registry_grpc.domain.tenancy import Quotas, Retention
+from registry_grpc.domain.webhooks import Attempt, Webhook
 
 T = TypeVar("T")
 
@@ -55,11 +57,15 @@ QUOTAS: Codec[Quotas] = Codec(Quotas)
 RETENTION: Codec[Retention] = Codec(Retention)
 FORMATS: Codec[tuple[Format, ...]] = Codec(tuple[Format, ...])
 ARTIFACT: Codec[Artifact] = Codec(Artifact)
+ATTEMPTS: Codec[tuple[Attempt, ...]] = Codec(tuple[Attempt, ...])
 
 RESOURCES: dict[str, tuple[type, Codec[Any]]] = {
     kind.__name__.lower(): (kind, Codec(kind))
-    for kind in (Project, Model, Version, Pointer, Artifact, Role, RoleBinding, ServiceAccount)
-} | {"token": (Token, Codec(Token, without=frozenset({"secret_hash"})))}
+    for kind in (Project, Model, Version, Pointer, Artifact, Deployment, Role, RoleBinding, ServiceAccount)
+} | {
+    "token": (Token, Codec(Token, without=frozenset({"secret_hash"}))),
+    "webhook": (Webhook, Codec(Webhook, without=frozenset({"secret", "old_secret", "progress"}))),
+}
 """What an event may be about, by the name kept in `event.resource_type`."""
 
 

@@ -56,9 +56,9 @@ class Feed:
         row = self._session.one(_EPOCH)
         return int(row.epoch) if row else 0
 
-    def compact(self, before: datetime, limit: int) -> int:
+    def compact(self, before: datetime, limit: int, upto: int | None = None) -> int:
         """See the port."""
-        head = self.head()
+        head = self.head() if upto is None else min(self.head(), upto + 1)
         old = []
         for row in self._session.all(_OLD, {"limit": limit}):
             if row.time >= before or row.revision >= head:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import bindparam, insert, select, tuple_, update
+from sqlalchemy import bindparam, delete, insert, select, tuple_, update
 
 from registry_grpc.domain.identity import Token
 from registry_grpc.storage.sql.tables import token as table
@@ -27,6 +27,13 @@ _AFTER = tuple_(bindparam("after_time", type_=table.c.create_time.type), bindpar
 _OF_AFTER = _OF.where(tuple_(table.c.create_time, table.c.id) < _AFTER)
 _REVOKED = select(table).where(table.c.revoke_time >= bindparam("since"))
 _INSERT = insert(table)
+_EXPIRED = (
+    select(table.c.id)
+    .where(table.c.expire_time < bindparam("before", type_=table.c.expire_time.type))
+    .order_by(table.c.expire_time)
+    .limit(bindparam("limit"))
+)
+_FORGET = delete(table).where(table.c.id.in_(bindparam("ids", expanding=True)))
 _UPDATE = update(table).where(table.c.id == bindparam("key"))
 
 
@@ -64,6 +71,11 @@ class Tokens:
     def update(self, token: Token) -> None:
         """See the port."""
         self._session.replace(_UPDATE, {"key": token.id, **_values(token)})
+
+    def forget(self, before: datetime, limit: int) -> int:
+        """See the port."""
+        ids = [row.id for row in self._session.all(_EXPIRED, {"before": before, "limit": limit})]
+        return self._session.change(_FORGET, {"ids": ids}) if ids else 0
 
 
 def _values(token: Token) -> dict[str, object]:

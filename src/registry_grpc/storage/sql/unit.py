@@ -11,8 +11,13 @@ from registry_grpc.storage.sql import journal
 from registry_grpc.storage.sql.access import Access
 from registry_grpc.storage.sql.artifacts import Artifacts
 from registry_grpc.storage.sql.blobs import Blobs
+from registry_grpc.storage.sql.consumers import Consumers
+from registry_grpc.storage.sql.deliveries import Deliveries
+from registry_grpc.storage.sql.deployment_runs import DeploymentRuns
+from registry_grpc.storage.sql.deployments import Deployments
 from registry_grpc.storage.sql.documents import resource_type
 from registry_grpc.storage.sql.feed import Feed
+from registry_grpc.storage.sql.garbage import Garbage
 from registry_grpc.storage.sql.history import History
 from registry_grpc.storage.sql.inserts import joins_rows
 from registry_grpc.storage.sql.models import Models
@@ -22,6 +27,7 @@ from registry_grpc.storage.sql.tokens import Tokens
 from registry_grpc.storage.sql.uploads import Uploads
 from registry_grpc.storage.sql.usage import Usages
 from registry_grpc.storage.sql.versions import Versions
+from registry_grpc.storage.sql.webhooks import Webhooks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,6 +56,12 @@ class SqlReader:
         self.usage = Usages(session)
         self.access = Access(session)
         self.tokens = Tokens(session)
+        self.webhooks = Webhooks(session)
+        self.deliveries = Deliveries(session)
+        self.garbage = Garbage(session)
+        self.deployments = Deployments(session)
+        self.deployment_runs = DeploymentRuns(session)
+        self.consumers = Consumers(session)
         self.feed = Feed(session)
 
     @property

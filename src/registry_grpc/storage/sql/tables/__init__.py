@@ -10,21 +10,28 @@ from registry_grpc.storage.sql.tables.catalogue import (
     stage_assignment,
     version,
 )
-from registry_grpc.storage.sql.tables.files import artifact, blob, upload, upload_part
+from registry_grpc.storage.sql.tables.deployments import consumer_day, deployment, deployment_run
+from registry_grpc.storage.sql.tables.files import artifact, blob, orphan, upload, upload_part
 from registry_grpc.storage.sql.tables.log import audit, event, idempotency, lease, log_head, registry
 from registry_grpc.storage.sql.tables.metadata import metadata
+from registry_grpc.storage.sql.tables.webhooks import delivery, webhook
 
 __all__ = [
     "account_certificate",
     "artifact",
     "audit",
     "blob",
+    "consumer_day",
+    "delivery",
+    "deployment",
+    "deployment_run",
     "event",
     "idempotency",
     "lease",
     "log_head",
     "metadata",
     "model",
+    "orphan",
     "pointer",
     "project",
     "project_usage",
@@ -38,4 +45,5 @@ __all__ = [
     "upload",
     "upload_part",
     "version",
+    "webhook",
 ]

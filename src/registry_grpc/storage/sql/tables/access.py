@@ -81,4 +81,5 @@ token = Table(
     moment("revoke_time", nullable=True),
     count("revision"),
     Index(None, "principal", "create_time", "id"),
+    Index(None, "expire_time"),
 )

@@ -24,6 +24,7 @@ blob = Table(
     moment("check_time"),
     text("damage"),
     moment("damage_time", nullable=True),
+    moment("condemned_at", nullable=True),
     Index(None, "key"),
     Index(None, "state", "create_time"),
     Index(None, "state", "check_time"),
@@ -31,6 +32,7 @@ blob = Table(
 index_where(
     "ux_blob_held", "state IN ('live', 'condemned')", blob.c.project, blob.c.sha256, blob.c.size_bytes, unique=True
 )
+index_where("ix_blob_unneeded", "state IN ('condemned', 'deleting')", blob.c.condemned_at, blob.c.uid)
 
 artifact = Table(
     "artifact",
@@ -83,6 +85,7 @@ upload = Table(
     document("artifact", documents.ARTIFACT, nullable=True),
     Index(None, "version_uid", "state", "create_time", "id"),
     Index(None, "state", "expire_time"),
+    Index(None, "key"),
 )
 index_where("ix_upload_open", "state IN ('active', 'finalizing')", upload.c.creator)
 index_where("ix_upload_ended", "state IN ('failed', 'cancelled', 'expired') AND NOT dropped", upload.c.expire_time)
@@ -96,4 +99,16 @@ upload_part = Table(
     text("etag"),
     octets("block_digests"),
     PrimaryKeyConstraint("upload", "number"),
+)
+
+# What lies in the artifact store and no row accounts for; `store_upload` is empty for an object.
+orphan = Table(
+    "orphan",
+    metadata,
+    key("key"),
+    key("store_upload"),
+    moment("first_seen"),
+    moment("last_seen"),
+    PrimaryKeyConstraint("key", "store_upload"),
+    Index(None, "last_seen"),
 )

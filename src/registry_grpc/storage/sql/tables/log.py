@@ -3,16 +3,18 @@
 from sqlalchemy import Column, Index, Integer, PrimaryKeyConstraint, Table
 
 from registry_grpc.domain.events import Action
-from registry_grpc.storage.sql.columns import Key, Moment, RowNumber, choice, count, key, moment, octets, text
+from registry_grpc.storage.sql.columns import Key, Moment, RowNumber, choice, count, flag, key, moment, octets, text
 from registry_grpc.storage.sql.tables.metadata import metadata
 
-# One row: which registry this is. `epoch` rises when the database is restored from a backup.
+# One row: which registry this is. `epoch` rises when the database is restored from a backup; `marked` once the artifact
+# store says whose it is.
 registry = Table(
     "registry",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     key("registry_uid"),
     count("epoch"),
+    flag("marked"),
 )
 
 # One row, locked by every write from its advance to its commit: what makes revisions dense and in commit order.

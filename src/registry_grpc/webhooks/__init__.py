@@ -1,0 +1,1 @@
+"""Delivers events to webhooks: puts them in line from the log, signs, sends, and never to where it must not."""
