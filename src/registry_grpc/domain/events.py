@@ -18,17 +18,7 @@ from registry_grpc.domain.webhooks import Webhook
 
 LEAF_VERSION = 1
 Resource = (
-    Project
-    | Model
-    | Version
-    | Pointer
-    | Artifact
-    | Deployment
-    | Role
-    | RoleBinding
-    | ServiceAccount
-    | Token
-    | Webhook
+    Project | Model | Version | Pointer | Artifact | Deployment | Role | RoleBinding | ServiceAccount | Token | Webhook
 )
 
 

@@ -173,29 +173,34 @@ WITHOUT_REQUEST_ID = {
     # Heard twice is heard.
     "DeploymentService.HeartbeatDeployments",
 }
-READS = ACCESS_READS | DEPLOYMENT_READS | WEBHOOK_READS | {
-    "ArtifactService.FindMissingArtifacts",
-    "ArtifactService.GetArtifact",
-    "ArtifactService.GetUpload",
-    "ArtifactService.ListArtifacts",
-    "ArtifactService.ListUploads",
-    "ArtifactService.ReadArtifact",
-    "ArtifactService.SignArtifactUrl",
-    "EventService.ListEvents",
-    "EventService.Watch",
-    "ModelService.BatchGetVersions",
-    "ModelService.GetModel",
-    "ModelService.GetVersion",
-    "ModelService.ListAliases",
-    "ModelService.ListModels",
-    "ModelService.ListVersions",
-    "ProjectService.GetProject",
-    "ProjectService.GetProjectUsage",
-    "ProjectService.ListProjects",
-    "ServerService.GetServerInfo",
-    "StageService.BatchResolve",
-    "StageService.GetStage",
-    "StageService.ListStageHistory",
-    "StageService.ListStages",
-    "StageService.Resolve",
-}
+READS = (
+    ACCESS_READS
+    | DEPLOYMENT_READS
+    | WEBHOOK_READS
+    | {
+        "ArtifactService.FindMissingArtifacts",
+        "ArtifactService.GetArtifact",
+        "ArtifactService.GetUpload",
+        "ArtifactService.ListArtifacts",
+        "ArtifactService.ListUploads",
+        "ArtifactService.ReadArtifact",
+        "ArtifactService.SignArtifactUrl",
+        "EventService.ListEvents",
+        "EventService.Watch",
+        "ModelService.BatchGetVersions",
+        "ModelService.GetModel",
+        "ModelService.GetVersion",
+        "ModelService.ListAliases",
+        "ModelService.ListModels",
+        "ModelService.ListVersions",
+        "ProjectService.GetProject",
+        "ProjectService.GetProjectUsage",
+        "ProjectService.ListProjects",
+        "ServerService.GetServerInfo",
+        "StageService.BatchResolve",
+        "StageService.GetStage",
+        "StageService.ListStageHistory",
+        "StageService.ListStages",
+        "StageService.Resolve",
+    }
+)
