@@ -4,9 +4,13 @@ import getpass
 import hashlib
 import os
 import pwd
+import random
 import socket
 from pathlib import Path
 
+_FIRST_PORT = 10_240
+_FIRST_EPHEMERAL_PORT = 32_768
+_CHANCE = random.SystemRandom()
 CLONE = Path(__file__).resolve().parent.parent.parent
 
 
@@ -77,10 +81,14 @@ def write_secret(path: Path, text: str) -> None:
 
 
 def free_port() -> int:
-    """Return a loopback port that is free now; another process may still take it first."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a loopback port that is free now, below those that the kernel gives to others by itself.
+
+    So nobody else takes it while whoever listens there is down for a restart.
+    """
+    while True:
+        port = _CHANCE.randrange(_FIRST_PORT, _FIRST_EPHEMERAL_PORT)
+        if is_free(port):
+            return port
 
 
 def is_free(port: int) -> bool:

@@ -30,7 +30,7 @@ from registry_grpc.v1 import (
     stages_pb2_grpc,
     webhooks_pb2_grpc,
 )
-from tests.kit.engines import Bucket
+from tests.kit.engines import Bucket, places
 
 START_TIMEOUT_S = 30.0
 _PROGRAM = """
@@ -74,6 +74,7 @@ class RegistryServer:
     def start(self) -> "RegistryServer":
         """Start, or start again on the same port, and wait until it takes calls."""
         self.data_dir.mkdir(exist_ok=True, mode=0o700)
+        self.port, self.metrics_port = self.port or places.free_port(), self.metrics_port or places.free_port()
         given = {
             "data_dir": str(self.data_dir),
             "listen": f"127.0.0.1:{self.port}",

@@ -15,6 +15,7 @@ from registry_grpc.v1 import models_pb2, versions_pb2
 from tests.kit import engines
 from tests.kit.server import RegistryServer, distributed, running
 from tests.kit.uploads import Registry
+from tests.kit.waiting import until
 
 EMBEDDED, DISTRIBUTED = "embedded", "distributed"
 KINDS = (EMBEDDED, DISTRIBUTED)
@@ -139,13 +140,22 @@ def world(kind: str, environment: Mapping[str, str], failpoints: str = "", **set
     """A server of that kind on an empty database and an empty store."""
     with contextlib.ExitStack() as stack:
         if kind == EMBEDDED:
-            yield World(stack.enter_context(running(settings, failpoints)))
+            place = World(stack.enter_context(running(settings, failpoints)))
+            # Elsewhere than in its directory the store may be that of another.
+            yield place if "artifact_store" in settings else _marked(place)
             return
         url = stack.enter_context(engines.fresh_database(environment["MREG_TEST_POSTGRES_URL"]))
         keys = (environment[f"MREG_TEST_MINIO_{name}"] for name in ("ENDPOINT", "ACCESS_KEY", "SECRET_KEY"))
         bucket = stack.enter_context(engines.fresh_bucket(*keys))
         server = stack.enter_context(running(distributed(url, bucket) | settings, failpoints))
-        yield World(server, bucket, url)
+        yield _marked(World(server, bucket, url))
+
+
+def _marked(place: World) -> World:
+    """With its mark in the store: a server that is killed while it puts that leaves a part of it behind."""
+    if not place.server.failpoints:
+        until(lambda: MARKER_KEY in place.everything(), 30)
+    return place
 
 
 def rehash(registry: Registry, version: str) -> int:
