@@ -10,11 +10,12 @@ from pathlib import Path
 
 from _demo.controller import Controller
 from _demo.deployment import Deployment, deployed
-from _demo.fleet import drift, report
+from _demo.fleet import Deployer, drift, report, watched
 from _demo.page import DemoError, heading, say
 from _demo.release import compare, promote_to_production, push_both, take_over
-from _demo.training import DATASET, load_data, train_both
+from _demo.training import DATASET, Split, load_data, train_both
 from registry_grpc.client import Registry, RegistryError
+from registry_grpc.v1.versions_pb2 import ModelVersion
 
 MODEL = "tumour"
 
@@ -64,11 +65,33 @@ def _release_and_serve(registry: Registry, deployment: Deployment, work: Path) -
     heading(4, "Compare what the registry holds of them")
     better, other = compare(registry, versions)
 
+    with watched(deployment, MODEL, work) as deployer:
+        controller = _serve(registry, deployment, deployer, (better, other), data.test)
+        heading(9, f"What `mreg watch {MODEL}@production --exec ./deploy.sh` was run for, in order")
+        deployer.show([better.name, other.name, better.name])
+
+    heading(10, "What happened, from the registry's history")
+    controller.show_history()
+
+    heading(11, "Where the bytes are")
+    controller.show_bytes(deployment)
+
+
+def _serve(
+    registry: Registry,
+    deployment: Deployment,
+    deployer: Deployer,
+    versions: tuple[ModelVersion, ModelVersion],
+    rows: Split,
+) -> Controller:
+    """Production is given to the better one, to the other, and back."""
+    better, other = versions
     heading(5, "Promote the better one: development, staging, production")
     promote_to_production(registry, better)
+    deployer.wait(1)
 
     heading(6, "Serve production, as a controller does")
-    controller = Controller(registry, MODEL, data.test)
+    controller = Controller(registry, MODEL, rows)
     first = controller.reconcile()
     controller.require_runs(better)
     report(registry, MODEL, better.name)
@@ -76,6 +99,7 @@ def _release_and_serve(registry: Registry, deployment: Deployment, work: Path) -
 
     heading(7, "Promote the other one, and see Resolve move")
     take_over(registry, other, better)
+    deployer.wait(2)
     drift(deployment, MODEL, expected=True)
     second = controller.reconcile()
     controller.require_runs(other)
@@ -90,9 +114,4 @@ def _release_and_serve(registry: Registry, deployment: Deployment, work: Path) -
     controller.require_same(first, again)
     report(registry, MODEL, better.name)
     drift(deployment, MODEL, expected=False)
-
-    heading(9, "What happened, from the registry's history")
-    controller.show_history()
-
-    heading(10, "Where the bytes are")
-    controller.show_bytes(deployment)
+    return controller
