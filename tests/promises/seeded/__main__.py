@@ -18,6 +18,7 @@ from pathlib import Path
 from tests.promises.seeded.access_bugs import ACCESS_BUGS
 from tests.promises.seeded.bugs import BUGS as FIRST_BUGS
 from tests.promises.seeded.bugs import Bug
+from tests.promises.seeded.garbage_bugs import GARBAGE_BUGS
 from tests.promises.seeded.identity_bugs import IDENTITY_BUGS
 from tests.promises.seeded.watch_bugs import WATCH_BUGS
 from tests.promises.seeded.webhook_bugs import WEBHOOK_BUGS
@@ -25,7 +26,7 @@ from tests.promises.seeded.webhook_bugs import WEBHOOK_BUGS
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "docs/seeded-bugs.md"
 LIMIT_S = 600.0
-BUGS = (*FIRST_BUGS, *ACCESS_BUGS, *IDENTITY_BUGS, *WATCH_BUGS, *WEBHOOK_BUGS)
+BUGS = (*FIRST_BUGS, *ACCESS_BUGS, *IDENTITY_BUGS, *WATCH_BUGS, *WEBHOOK_BUGS, *GARBAGE_BUGS)
 
 
 @dataclass(frozen=True)
