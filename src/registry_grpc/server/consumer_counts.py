@@ -94,8 +94,10 @@ class ConsumerCounts:
 
     async def _run(self) -> None:
         while True:
+            # Not wait_for: in Python 3.11 it swallows a cancellation that meets the wake-up, and `stop` would hang.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._full.wait(), FLUSH_S)
+                async with asyncio.timeout(FLUSH_S):
+                    await self._full.wait()
             try:
                 await self.flush()
             except Exception as error:  # noqa: BLE001 - must go on whatever happens; it is reported
