@@ -21,7 +21,8 @@ STOP_TIMEOUT_S = 30
 LOG_CHARS = 3000
 """How much of a log helps."""
 MREG = Path(sys.executable).parent / "mreg"
-MARKER = "registrygrpc/marker"
+OWN = ("registrygrpc/", "audit/checkpoints/")
+"""Where the registry keeps what is no file of a version: the mark that says whose the store is, and checkpoints."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +48,11 @@ class Deployment:
     """A MinIO client and the bucket's name."""
 
     def objects(self) -> list[StoredObject]:
-        """What lies in the artifact store, read past the registry; without the mark that says whose it is."""
+        """What lies in the artifact store, read past the registry; without what is no file of a version."""
         return [
             StoredObject(key, len(content), hashlib.sha256(content).hexdigest())
             for key, content in self._contents()
-            if key != MARKER
+            if not key.startswith(OWN)
         ]
 
     def _contents(self) -> Iterator[tuple[str, bytes]]:

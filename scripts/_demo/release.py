@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from _demo.page import require, say, show
+from _demo.review import review
 from _demo.training import DATASET, DIRECTIONS, Data, Trained, installed
 from registry_grpc.client import Conflict, Phase, Registry
 from registry_grpc.v1.versions_pb2 import ModelVersion
@@ -113,11 +114,12 @@ def metrics_of(version: ModelVersion) -> dict[tuple[str, str], float]:
     return {(metric.slice, metric.name): metric.value for metric in version.metrics}
 
 
-def promote_to_production(registry: Registry, version: ModelVersion) -> None:
-    """Through staging into a production that nobody holds; a second one who believes so is refused."""
+def promote_to_production(registry: Registry, reviewer: Registry, version: ModelVersion) -> None:
+    """Through staging into a production that nobody holds, after somebody else approved it."""
     require(version.stage == "development", f"a finalized version is in {version.stage}, not in development")
     staged = registry.promote(version.location, "staging", reason=f"best {CHOSEN_BY} on validation")
     say(f"Staging holds version {staged.stage.version_number}: {staged.stage.justification}.")
+    review(registry, reviewer, version)
     released = registry.promote(version.location, "production", expected=0, reason="first release")
     say(
         f"Production holds version {released.stage.version_number}: {released.stage.justification}. It was moved on "
@@ -125,7 +127,7 @@ def promote_to_production(registry: Registry, version: ModelVersion) -> None:
     )
 
 
-def take_over(registry: Registry, version: ModelVersion, holder: ModelVersion) -> None:
+def take_over(registry: Registry, reviewer: Registry, version: ModelVersion, holder: ModelVersion) -> None:
     """Put `version` in the place of `holder`, after a release that looked too early was refused."""
     registry.promote(version.location, "staging", reason="candidate")
     try:
@@ -135,6 +137,7 @@ def take_over(registry: Registry, version: ModelVersion, holder: ModelVersion) -
         say(f"A release that believed production was still vacant is refused ({error.reason}).")
     else:
         require(holds=False, failure="a release on a false condition went through")
+    review(registry, reviewer, version)
     moved = registry.promote(version.location, "production", expected=holder.number, reason="try the other one")
     displaced = registry.get_version(holder.name)
     say(

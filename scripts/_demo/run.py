@@ -13,6 +13,7 @@ from _demo.deployment import Deployment, deployed
 from _demo.fleet import Deployer, drift, report, watched
 from _demo.page import DemoError, heading, say
 from _demo.release import compare, promote_to_production, push_both, take_over
+from _demo.review import guarded
 from _demo.training import DATASET, Split, load_data, train_both
 from registry_grpc.client import Registry, RegistryError
 from registry_grpc.v1.versions_pb2 import ModelVersion
@@ -65,8 +66,8 @@ def _release_and_serve(registry: Registry, deployment: Deployment, work: Path) -
     heading(4, "Compare what the registry holds of them")
     better, other = compare(registry, versions)
 
-    with watched(deployment, MODEL, work) as deployer:
-        controller = _serve(registry, deployment, deployer, (better, other), data.test)
+    with watched(deployment, MODEL, work) as deployer, guarded(registry, deployment, work) as reviewer:
+        controller = _serve(registry, reviewer, deployment, deployer, (better, other), data.test)
         heading(9, f"What `mreg watch {MODEL}@production --exec ./deploy.sh` was run for, in order")
         deployer.show([better.name, other.name, better.name])
 
@@ -79,6 +80,7 @@ def _release_and_serve(registry: Registry, deployment: Deployment, work: Path) -
 
 def _serve(
     registry: Registry,
+    reviewer: Registry,
     deployment: Deployment,
     deployer: Deployer,
     versions: tuple[ModelVersion, ModelVersion],
@@ -87,7 +89,7 @@ def _serve(
     """Production is given to the better one, to the other, and back."""
     better, other = versions
     heading(5, "Promote the better one: development, staging, production")
-    promote_to_production(registry, better)
+    promote_to_production(registry, reviewer, better)
     deployer.wait(1)
 
     heading(6, "Serve production, as a controller does")
@@ -98,7 +100,7 @@ def _serve(
     drift(deployment, MODEL, expected=False)
 
     heading(7, "Promote the other one, and see Resolve move")
-    take_over(registry, other, better)
+    take_over(registry, reviewer, other, better)
     deployer.wait(2)
     drift(deployment, MODEL, expected=True)
     second = controller.reconcile()

@@ -25,6 +25,8 @@ ARMED_BY = "MREG_TEST_FAILPOINTS"
 LOGGED_TO = "MREG_TEST_FAILPOINTS_LOG"
 NAMES = frozenset(
     {
+        "audit.checkpoint.before",
+        "audit.checkpoint.kept",
         # One write transaction, in order.
         "write.begun",
         "write.body.after",

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import calls, corpus, load, watchers
+from tests.bench import calls, corpus, load, policies, watchers
 from tests.bench.harness import ROOT, Comparison, compare, machine, rss_mib
 from tests.bench.report import write
 from tests.bench.transfers import Direct, Registry, make_file
@@ -25,7 +25,7 @@ _FACTS: dict[str, Callable[[RegistryServer], dict[str, float]]] = {
     "load": load.eight_uploads,
     "watch": watchers.watchers,
 }
-EVERYTHING = {"resolve", "create", "push", "transfer", "load", "peers", "corpus", "watch"}
+EVERYTHING = {"resolve", "create", "push", "transfer", "load", "peers", "corpus", "watch", "policies"}
 
 
 def main() -> None:
@@ -50,6 +50,8 @@ def main() -> None:
             results.append(calls.resolve(server, ROUNDS))
         for name in sorted(wanted & set(_FACTS)):
             facts |= _FACTS[name](server)
+        if "policies" in wanted:
+            results.append(policies.promotions(server, ROUNDS))
         if "peers" in wanted:
             results += calls.peers(server, postgres, ROUNDS)
         if "transfer" in wanted:

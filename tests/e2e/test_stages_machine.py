@@ -27,8 +27,8 @@ from registry_grpc.usecases.deletion import DeleteModel, DeleteVersion, Undelete
 from registry_grpc.usecases.finalize import FinalizeVersion
 from registry_grpc.usecases.holders import PointerHolders
 from registry_grpc.usecases.models import CreateModel
+from registry_grpc.usecases.moving import Condition
 from registry_grpc.usecases.stages import (
-    Condition,
     ListStageHistory,
     ListStages,
     PromoteVersion,

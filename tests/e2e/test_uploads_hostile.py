@@ -118,7 +118,7 @@ WRITES = {
         size_bytes=3 * MIB,
         fields=("chunk.content",),
     ),
-    "message over 4 MiB": Write(
+    "message over 5 MiB": Write(
         lambda name, content: [message(name, 0, content[0 : 5 * MIB])], "RESOURCE_EXHAUSTED", "", size_bytes=5 * MIB
     ),
     "more than declared": Write(

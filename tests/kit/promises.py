@@ -108,11 +108,21 @@ PROMISES = {
     ),
     "P11": Promise(
         "The author cannot approve his own request; an approval binds to digest and policy revision.",
-        {"machine": "a state machine over approve, modify and withdraw"},
+        {
+            "machine": "a state machine over requests, decisions, policies, rights, moves and yanks, against a model",
+            "races": "a policy tightened, a role revoked, a request rejected elsewhere while promotions run",
+            "hostile": "one's own request, twice, after a change, with a revoked role, over the wire",
+        },
     ),
     "P12": Promise(
         "The audit trail cannot be changed, cut or reordered unnoticed by an offline check.",
-        {"tampering": "each row and column changed, the tail dropped, rows swapped"},
+        {
+            "tampering": "each column changed, the tail dropped, rows swapped, a history rewritten and chained again",
+            "changes": "of every mutation of the contract what was before is told, and fits what was told last",
+            "checkpoints": "when they are signed, where they are kept, two checkpointers and SIGKILL of one",
+            "independent verifier": "Go's sumdb note and tlog accept our checkpoints and proofs, and no forged ones",
+            "rights": "the server works under a database role that cannot change or delete an entry",
+        },
     ),
     "P13": Promise(
         "No secret or DSN is in any status, log line, metric or audit entry, and no path or stack trace in a status.",
@@ -135,6 +145,8 @@ PROMISES = {
             "quota race": "32 racing uploads never take a byte more than a quota; the usage survives SIGKILL",
             "purge race": "a purge beside uploads, attachments and copies takes no bytes that a file lies in",
             "webhook addresses": "URLs and names that lead inside are refused when they are set and when they are used",
+            "hostile files": "files that lie about what they are are kept, and named for what they are",
+            "signature bundles": "bundles that are broken, ambiguous or sign anything but the version never count",
             "condemned bytes": "bytes that wait for collection come back or are not present, never in between",
             "greedy client": "a client over its rate costs little, and a polite one beside it is served",
             "many watches": "ten thousand watches of one caller end at his limit; those within it live",

@@ -24,9 +24,10 @@ from registry_grpc.usecases.deployments import (
 from registry_grpc.usecases.drift import GetDrift
 from registry_grpc.usecases.holders import PointerHolders
 from registry_grpc.usecases.models import CreateModel
+from registry_grpc.usecases.moving import Condition
 from registry_grpc.usecases.projects import CreateProject
 from registry_grpc.usecases.reports import Report, ReportDeployment
-from registry_grpc.usecases.stages import Condition, PromoteVersion, RollbackStage, VacateStage
+from registry_grpc.usecases.stages import PromoteVersion, RollbackStage, VacateStage
 from tests.contract.store.builders import version as new_version
 
 DAY = timedelta(days=1)

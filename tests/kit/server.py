@@ -22,8 +22,11 @@ from registry_grpc.storage.sql import schema
 from registry_grpc.v1 import (
     access_pb2_grpc,
     artifacts_pb2_grpc,
+    audit_pb2_grpc,
     deployments_pb2_grpc,
     events_pb2_grpc,
+    evidence_pb2_grpc,
+    governance_pb2_grpc,
     models_pb2_grpc,
     projects_pb2_grpc,
     server_pb2_grpc,
@@ -145,10 +148,13 @@ class Api:
         self.server = server_pb2_grpc.ServerServiceStub(channel)
         self.projects = projects_pb2_grpc.ProjectServiceStub(channel)
         self.models = models_pb2_grpc.ModelServiceStub(channel)
+        self.governance = governance_pb2_grpc.GovernanceServiceStub(channel)
         self.artifacts = artifacts_pb2_grpc.ArtifactServiceStub(channel)
+        self.audit = audit_pb2_grpc.AuditServiceStub(channel)
         self.deployments = deployments_pb2_grpc.DeploymentServiceStub(channel)
         self.events = events_pb2_grpc.EventServiceStub(channel)
         self.stages = stages_pb2_grpc.StageServiceStub(channel)
+        self.evidence = evidence_pb2_grpc.EvidenceServiceStub(channel)
         self.webhooks = webhooks_pb2_grpc.WebhookServiceStub(channel)
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ from registry_grpc.client.watch import Kind
 from registry_grpc.v1 import events_pb2, events_pb2_grpc
 from tests.kit.waiting import until
 
-SHOWN = {"project", "model", "version", "pointer", "artifact", "deployment"}
+SHOWN = {"project", "model", "version", "pointer", "artifact", "deployment", "evidence", "modelsignature"}
 
 
 class Follower:

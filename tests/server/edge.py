@@ -155,7 +155,7 @@ async def edge(  # noqa: PLR0913 - whatever a test chooses
             servicers=adders,
             authenticator=authenticator,
             access=access or everything_to("user:ada"),
-            record_denials=denied or nowhere,
+            record_occurrences=denied or nowhere,
             probes=probes or {},
             shortcuts=shortcuts or {},
         )

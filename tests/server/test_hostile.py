@@ -48,7 +48,7 @@ async def test_unknown_fields_are_dropped(tmp_path):
 async def test_too_large_messages_and_headers_are_refused_by_the_transport(tmp_path):
     async with edge(tmp_path) as it:
         for data, metadata in (
-            (os.urandom(4 * 2**20 + 1), BEARER),
+            (os.urandom(5 * 2**20 + 1), BEARER),
             (b"", (*BEARER, ("x-large", "a" * 200_000))),
         ):
             with pytest.raises(aio.AioRpcError) as caught:

@@ -7,7 +7,7 @@ from grpc import aio
 
 from registry_grpc.auth.view import AccessView, Snapshot
 from registry_grpc.domain.errors import Reason, RegistryError
-from registry_grpc.domain.events import Denial
+from registry_grpc.domain.events import Occurrence
 from registry_grpc.observability.metrics import Metrics
 from registry_grpc.server.interceptors.denials import BATCH, Denials
 from registry_grpc.services.context import call_context
@@ -142,17 +142,20 @@ async def test_a_refused_change_is_written_down_once_and_a_refused_read_is_not(t
                 await (call.read() if path is READ else call)
         await it.server._desk.denials.flush()
     [row] = trail.rows
-    assert row == Denial(
+    assert row == Occurrence(
         actor="user:ada",
         method="ArtifactService.WriteUpload",
         resource=FIRST.name,
         request_id="mine",
         outcome="PROJECT_NOT_FOUND",
+        authentication="token",
+        peer=row.peer,
     )
+    assert row.peer.startswith("ipv4:127.0.0.1:")
 
 
 def denial(number):
-    return Denial(actor="user:ada", method="M.x", resource=str(number), request_id="", outcome="PERMISSION_MISSING")
+    return Occurrence(actor="user:ada", method="M.x", resource=str(number), request_id="", outcome="PERMISSION_MISSING")
 
 
 async def test_more_than_a_second_may_have_and_what_cannot_be_written_is_counted():

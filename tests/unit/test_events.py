@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta, timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from registry_grpc.domain.events import AuditEntry, leaf_hash
+from registry_grpc.domain.audit import FIRST_LEAF, AuditEntry
+from registry_grpc.domain.merkle import leaf_hash
 
 ENTRY = AuditEntry(
-    index=1,
+    number=1,
     revision=2,
     time=datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC),
     actor="user:ada",
@@ -18,7 +19,7 @@ ENTRY = AuditEntry(
     resource="projects/default/models/é",
     request_id="",
     outcome="applied",
-    detail=bytes(range(32)),
+    after=bytes(range(32)),
 )
 
 
@@ -27,8 +28,8 @@ def test_a_leaf_has_the_bytes_that_are_written_down():
     micros = int((ENTRY.time - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1))
     head += f"{micros:016x}"
     texts = [ENTRY.actor, ENTRY.method, ENTRY.resource, ENTRY.request_id, ENTRY.outcome]
-    fields = b"".join(len(each).to_bytes(4, "big") + each for each in (*(t.encode() for t in texts), ENTRY.detail))
-    assert ENTRY.leaf() == bytes.fromhex(head) + fields
+    fields = b"".join(len(each).to_bytes(4, "big") + each for each in (*(t.encode() for t in texts), ENTRY.after))
+    assert ENTRY.leaf(FIRST_LEAF) == bytes.fromhex(head) + fields
 
 
 def test_the_hash_of_a_leaf_is_that_of_rfc_6962():

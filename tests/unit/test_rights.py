@@ -72,8 +72,20 @@ def test_the_roles_are_what_they_were_agreed_to_be():
         "deployments.report",
         "deployments.retire",
         "consumers.list",
+        "stages.freeze",
+        "versions.deprecate",
+        "versions.yank",
+        "versions.reinstate",
+        "promotionRequests.create",
+        "promotionRequests.comment",
     }
-    assert can["approver"] - can["viewer"] == {"consumers.list"}
+    assert can["approver"] - can["viewer"] == {
+        "consumers.list",
+        "audit.list",
+        "promotionRequests.approve",
+        "promotionRequests.comment",
+    }
+    assert not (can["deployer"] | can["contributor"] | can["approver"]) & {"stages.override", "policies.update"}
     assert can["admin"] == PERMISSIONS >= REGISTRY_ONLY | UNCONDITIONAL
 
 
@@ -81,6 +93,8 @@ def test_every_permission_a_method_needs_is_in_a_role():
     needed = {need.permission for rule in RULES.values() for need in rule.needs if need.where is not Where.CALLER} | {
         "tokens.revoke",
         "uploads.administer",
+        "promotionRequests.administer",
+        "stages.override",
         "projects.setQuotas",
         "serviceAccounts.setCertificateNames",
     }

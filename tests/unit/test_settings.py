@@ -105,3 +105,14 @@ def test_the_default_keeps_everything_below_the_data_directory(monkeypatch, tmp_
     assert found.data_dir == Path(tmp_path) / "mreg"
     assert found.database.get_secret_value() == f"sqlite:///{tmp_path}/mreg/registry.db"
     assert [str(each) for each in found.listeners] == ["plaintext://127.0.0.1:7470"]
+
+
+@pytest.mark.parametrize("content", [b"geheim", b"\x89\xff\x00", b"PRIVATE+KEY+log+00000000+AQ=="])
+def test_a_key_of_the_audit_trail_that_signs_nothing_is_a_fault_that_shows_nothing_of_it(tmp_path, content):
+    key = tmp_path / "audit.key"
+    key.write_bytes(content)
+    said = "\n".join(faults(flags={"audit_key_file": str(key), "audit_former_keys": "log+00000000+AQ=="}))
+    assert "audit_key_file: " in said
+    assert "audit_former_keys: " in said
+    assert "geheim" not in said
+    assert "No such file" in "".join(faults(flags={"audit_key_file": str(tmp_path / "absent")}))

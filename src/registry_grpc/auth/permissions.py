@@ -74,6 +74,9 @@ _TABLE: dict[str, dict[str, str]] = {
         "FinalizeVersion": "versions.finalize on name",
         "DeleteVersion": "versions.delete on name",
         "UndeleteVersion": "versions.undelete on name",
+        "DeprecateVersion": "versions.deprecate on name",
+        "YankVersion": "versions.yank on name",
+        "ReinstateVersion": "versions.reinstate on name",
         "ListAliases": "aliases.list on parent",
         "UpdateAliases": "aliases.update on parent",
     },
@@ -103,6 +106,9 @@ _TABLE: dict[str, dict[str, str]] = {
         "PromoteVersion": "stages.promote on name",
         "RollbackStage": "stages.rollback on name",
         "VacateStage": "stages.vacate on name",
+        "EvaluatePromotion": "stages.evaluate on name",
+        "FreezeStage": "stages.freeze on name",
+        "UnfreezeStage": "stages.freeze on name",
     },
     "registry_grpc.v1.DeploymentService": {
         "ReportDeployment": "deployments.report on deployment.version, deployments.report within parent",
@@ -125,11 +131,53 @@ _TABLE: dict[str, dict[str, str]] = {
         "ListDeliveries": "webhooks.get on parent",
         "RedeliverDeliveries": "webhooks.redeliver on parent",
     },
+    "registry_grpc.v1.GovernanceService": {
+        "CreatePolicy": "policies.create on parent",
+        "GetPolicy": "policies.get on name",
+        "ListPolicies": "policies.list on parent",
+        "UpdatePolicy": "policies.update on policy.name",
+        "DeletePolicy": "policies.delete on name",
+        "ListPolicyVersions": "policies.get on name",
+        "CreatePromotionRequest": "promotionRequests.create on parent",
+        "GetPromotionRequest": "promotionRequests.get on name",
+        "ListPromotionRequests": "promotionRequests.list within parent",
+        "ApprovePromotion": "promotionRequests.approve on name",
+        "RejectPromotion": "promotionRequests.approve on name",
+        "WithdrawPromotion": "promotionRequests.create on name",
+        "CommentPromotion": "promotionRequests.comment on name",
+        "CommitPromotion": "stages.promote on name",
+    },
+    "registry_grpc.v1.EvidenceService": {
+        "CreateTrustedSigner": "trustedSigners.create on parent",
+        "GetTrustedSigner": "trustedSigners.get on name",
+        "ListTrustedSigners": "trustedSigners.list on parent",
+        "DeleteTrustedSigner": "trustedSigners.delete on name",
+        "AddSignature": "signatures.add on parent",
+        "GetSignature": "signatures.get on name",
+        "ListSignatures": "signatures.list on parent",
+        "AddEvidence": "evidence.add on parent",
+        "GetEvidence": "evidence.get on name",
+        "ListEvidence": "evidence.list on parent",
+    },
+    "registry_grpc.v1.AuditService": {
+        "ListAuditEntries": "audit.list on parent",
+        "ExportAuditEntries": "audit.export on registry",
+        "GetCheckpoint": "audit.prove on registry",
+        "ListCheckpoints": "audit.prove on registry",
+        "GetInclusionProof": "audit.prove on registry",
+        "GetConsistencyProof": "audit.prove on registry",
+        "GetAuditKey": "audit.key of caller",
+    },
     "grpc.health.v1.Health": {"Check": PUBLIC, "List": PUBLIC, "Watch": PUBLIC},
     "grpc.reflection.v1alpha.ServerReflection": {"ServerReflectionInfo": "server.reflect of caller"},
     "grpc.reflection.v1.ServerReflection": {"ServerReflectionInfo": "server.reflect of caller"},
 }
-_READS = frozenset({"get", "list", "resolve", "history", "read", "sign", "find", "reflect", "test", "watch"})
+_READS = frozenset(
+    {
+        *("get", "list", "resolve", "evaluate", "history", "read", "sign", "find", "reflect", "test", "watch"),
+        *("export", "prove", "key"),
+    }
+)
 
 
 class Where(StrEnum):

@@ -13,6 +13,7 @@ from registry_grpc import __version__
 from registry_grpc.cli.accounts import app as accounts
 from registry_grpc.cli.accounts import tokens
 from registry_grpc.cli.aliases import app as aliases
+from registry_grpc.cli.audit import app as audit
 from registry_grpc.cli.bindings import app as bindings
 from registry_grpc.cli.completion import completion, prepare_completion
 from registry_grpc.cli.context import Globals, Output
@@ -21,14 +22,20 @@ from registry_grpc.cli.database import app as database
 from registry_grpc.cli.deployments import app as deployments
 from registry_grpc.cli.deployments import consumers, drift
 from registry_grpc.cli.diagnosis import doctor
+from registry_grpc.cli.evidence import app as evidence
+from registry_grpc.cli.evidence import scan
 from registry_grpc.cli.failures import ExitCode, report
 from registry_grpc.cli.garbage import gc
 from registry_grpc.cli.login import login, logout, whoami
 from registry_grpc.cli.models import app as models
+from registry_grpc.cli.policies import app as policies
 from registry_grpc.cli.projects import app as projects
+from registry_grpc.cli.requests import app as requests
 from registry_grpc.cli.roles import app as roles
 from registry_grpc.cli.roles import can
 from registry_grpc.cli.serving import SERVE_CONTEXT, serve
+from registry_grpc.cli.signing import sign, signatures, signers, verify
+from registry_grpc.cli.stage_gates import app as stage_gates
 from registry_grpc.cli.stages import history, promote, resolve, rollback
 from registry_grpc.cli.transfer import pull, push
 from registry_grpc.cli.versions import app as versions
@@ -123,7 +130,7 @@ options.__doc__ = HELP
 
 for command in (
     *(login, logout, whoami, push, pull, resolve, promote, rollback, history, drift, consumers, watch, doctor),
-    *(can, gc, completion),
+    *(can, gc, sign, verify, scan, completion),
 ):
     app.command()(command)
 app.command(context_settings=SERVE_CONTEXT, add_help_option=False)(serve)
@@ -137,7 +144,15 @@ for name, group in {
     "accounts": accounts,
     "tokens": tokens,
     "deployments": deployments,
+    "evidence": evidence,
+    "signatures": signatures,
+    "signers": signers,
+    "policies": policies,
+    "policy": policies,
+    "requests": requests,
+    "stages": stage_gates,
     "webhooks": webhooks,
+    "audit": audit,
     "contexts": contexts,
     "db": database,
 }.items():

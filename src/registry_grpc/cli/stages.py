@@ -58,11 +58,16 @@ def promote(
     reason: options.Reason = "",
     etag: options.Etag = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, change nothing.")] = False,
+    break_glass: Annotated[
+        bool, typer.Option("--break-glass", help="Past policies, approvals and a freeze; needs a reason, and is loud.")
+    ] = False,
 ) -> None:
     """Move a version into a stage."""
     chosen: Globals = ctx.obj
     with chosen.registry() as registry:
-        answer = registry.promote(ref, to, expected=expect, reason=reason, etag=etag, validate_only=dry_run)
+        answer = registry.promote(
+            ref, to, expected=expect, reason=reason, etag=etag, validate_only=dry_run, break_glass=break_glass
+        )
         _moved(chosen, registry, answer.stage, answer.previous_stage, dry_run=dry_run)
 
 

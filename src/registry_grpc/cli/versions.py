@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Versions.", no_args_is_help=True)
 _Ref = Annotated[str, typer.Argument(metavar="REF", help="Version, e.g. fraud/7 or fraud@production.")]
 
+_Why = Annotated[str, typer.Option("-m", "--reason", help="Why.")]
+
 
 def _show(chosen: Globals, version: versions_pb2.ModelVersion) -> None:
     from registry_grpc.cli import output, views
@@ -77,6 +79,30 @@ def purge(ctx: typer.Context, ref: _Ref, *, etag: options.Etag = "") -> None:
         name = version_name(registry, ref)
         registry.purge_version(name, etag=etag)
         chosen.note(f"{name} is gone")
+
+
+@app.command()
+def deprecate(ctx: typer.Context, ref: _Ref, *, reason: _Why, etag: options.Etag = "") -> None:
+    """Mark a version as one that nobody should take up."""
+    chosen: Globals = ctx.obj
+    with chosen.registry() as registry:
+        _show(chosen, registry.deprecate_version(version_name(registry, ref), reason, etag=etag))
+
+
+@app.command()
+def yank(ctx: typer.Context, ref: _Ref, *, reason: _Why, etag: options.Etag = "") -> None:
+    """Withdraw a version: it is not promoted or rolled back to any more."""
+    chosen: Globals = ctx.obj
+    with chosen.registry() as registry:
+        _show(chosen, registry.yank_version(version_name(registry, ref), reason, etag=etag))
+
+
+@app.command()
+def reinstate(ctx: typer.Context, ref: _Ref, *, etag: options.Etag = "") -> None:
+    """Make a deprecated or yanked version READY again."""
+    chosen: Globals = ctx.obj
+    with chosen.registry() as registry:
+        _show(chosen, registry.reinstate_version(version_name(registry, ref), etag=etag))
 
 
 @app.command()

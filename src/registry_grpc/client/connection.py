@@ -20,8 +20,11 @@ from registry_grpc.client.status import REQUEST_ID_KEY, error_from_rpc
 from registry_grpc.v1 import (
     access_pb2_grpc,
     artifacts_pb2_grpc,
+    audit_pb2_grpc,
     deployments_pb2_grpc,
     events_pb2_grpc,
+    evidence_pb2_grpc,
+    governance_pb2_grpc,
     models_pb2_grpc,
     projects_pb2_grpc,
     server_pb2_grpc,
@@ -53,9 +56,12 @@ class Stubs:
         self.models = models_pb2_grpc.ModelServiceStub(channel)
         self.stages = stages_pb2_grpc.StageServiceStub(channel)
         self.artifacts = artifacts_pb2_grpc.ArtifactServiceStub(channel)
+        self.audit = audit_pb2_grpc.AuditServiceStub(channel)
         self.events = events_pb2_grpc.EventServiceStub(channel)
         self.deployments = deployments_pb2_grpc.DeploymentServiceStub(channel)
         self.access = access_pb2_grpc.AccessServiceStub(channel)
+        self.evidence = evidence_pb2_grpc.EvidenceServiceStub(channel)
+        self.governance = governance_pb2_grpc.GovernanceServiceStub(channel)
         self.webhooks = webhooks_pb2_grpc.WebhookServiceStub(channel)
 
 

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Self, Unpack
 from registry_grpc.client.access import AccessCalls
 from registry_grpc.client.accounts import AccountCalls
 from registry_grpc.client.artifacts import ArtifactCalls
+from registry_grpc.client.audit import AuditCalls
 from registry_grpc.client.cache import Cache
 from registry_grpc.client.connection import Connection
 from registry_grpc.client.deployments import DeploymentCalls
 from registry_grpc.client.errors import InvalidArgument
+from registry_grpc.client.evidence import EvidenceCalls, SignatureCalls, SignerCalls
+from registry_grpc.client.governance import PolicyCalls, PromotionRequestCalls
 from registry_grpc.client.models import ModelCalls
 from registry_grpc.client.progress import silent
 from registry_grpc.client.projects import ProjectCalls
@@ -22,10 +25,10 @@ from registry_grpc.client.settings import DEFAULT_TIMEOUT_S, load
 from registry_grpc.client.versions import VersionCalls
 from registry_grpc.client.watch import EVERYTHING, Watch, watch_request
 from registry_grpc.client.webhooks import WebhookCalls
-from registry_grpc.v1 import server_pb2, versions_pb2
+from registry_grpc.v1 import evidence_pb2, server_pb2, versions_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from types import TracebackType
 
     from registry_grpc.client.progress import Report
@@ -104,6 +107,11 @@ class Registry(ProjectCalls, ModelCalls, VersionCalls, ArtifactCalls, AccessCall
         """What runs where, how that differs from what should run, and who uses which version."""
         return DeploymentCalls(self._connection)
 
+    @property
+    def audit(self) -> AuditCalls:
+        """Who did what, exports of it, and proofs."""
+        return AuditCalls(self._connection)
+
     def server_info(self) -> server_pb2.ServerInfo:
         """Versions, limits and features of the server, and who this client is to it."""
         info = self._connection.read(self._connection.stubs.server.GetServerInfo, server_pb2.GetServerInfoRequest())
@@ -111,9 +119,44 @@ class Registry(ProjectCalls, ModelCalls, VersionCalls, ArtifactCalls, AccessCall
         return info
 
     @property
+    def policies(self) -> PolicyCalls:
+        """What promotions must fulfil."""
+        return PolicyCalls(self._connection)
+
+    @property
+    def promotion_requests(self) -> PromotionRequestCalls:
+        """Who asks for a promotion, and who said yes."""
+        return PromotionRequestCalls(self._connection)
+
+    @property
     def webhooks(self) -> WebhookCalls:
         """Where events are pushed to."""
         return WebhookCalls(self._connection)
+
+    @property
+    def evidence(self) -> EvidenceCalls:
+        """What tools and people found out about versions."""
+        return EvidenceCalls(self._connection)
+
+    @property
+    def signatures(self) -> SignatureCalls:
+        """Who signed versions."""
+        return SignatureCalls(self._connection)
+
+    @property
+    def trusted_signers(self) -> SignerCalls:
+        """Whose signatures count."""
+        return SignerCalls(self._connection)
+
+    def sign_version(
+        self, ref: str, key: str | Path, *, password: str | None = None, certificates: str | Path | None = None
+    ) -> evidence_pb2.ModelSignature:
+        """As `signatures.sign`."""
+        return self.signatures.sign(ref, key, password=password, certificates=certificates)
+
+    def verify_version(self, ref: str) -> Sequence[evidence_pb2.ModelSignature]:
+        """As `signatures.require_valid`."""
+        return self.signatures.require_valid(ref)
 
     def collect_garbage(self, *, execute: bool = False, adopt_store: bool = False) -> server_pb2.CollectGarbageResponse:
         """What stored bytes nothing needs any more; with `execute` what is past its grace is removed, a part at a time.

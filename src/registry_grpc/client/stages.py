@@ -79,8 +79,11 @@ class StageCalls(Session):
         etag: str = "",
         reason: str = "",
         validate_only: bool = False,
+        break_glass: bool = False,
     ) -> stages_pb2.PromoteVersionResponse:
         """Move a version into a stage; `expected` is the number that must hold it now, 0 for vacant.
+
+        `break_glass` goes past policies, approvals and a freeze; it needs a `reason` and a permission of its own.
 
         A reference that is not a number is resolved first and pinned by its digest, so that what was meant is moved.
         """
@@ -93,8 +96,26 @@ class StageCalls(Session):
             manifest_digest=digest,
             justification=reason,
             validate_only=validate_only,
+            break_glass=break_glass,
         )
         return self._connection.write(self._connection.stubs.stages.PromoteVersion, request)
+
+    def evaluate(self, version: str, stage: str) -> stages_pb2.EvaluatePromotionResponse:
+        """What `promote` would say of a version, given as its resource name, rule by rule."""
+        request = stages_pb2.EvaluatePromotionRequest(name=version, stage=stage)
+        return self._connection.read(self._connection.stubs.stages.EvaluatePromotion, request)
+
+    def freeze(self, model: str, stage: str, reason: str) -> stages_pb2.Stage:
+        """Let nothing move in or out of a stage."""
+        name = f"{self.model_name(model)}/stages/{stage}"
+        request = stages_pb2.FreezeStageRequest(name=name, justification=reason)
+        return self._connection.write(self._connection.stubs.stages.FreezeStage, request)
+
+    def unfreeze(self, model: str, stage: str, reason: str = "") -> stages_pb2.Stage:
+        """Let things move again."""
+        name = f"{self.model_name(model)}/stages/{stage}"
+        request = stages_pb2.UnfreezeStageRequest(name=name, justification=reason)
+        return self._connection.write(self._connection.stubs.stages.UnfreezeStage, request)
 
     def rollback(
         self,

@@ -96,6 +96,23 @@ class VersionCalls(Session):
         request = versions_pb2.DeleteVersionRequest(name=self.reference(version).version_name, etag=etag)
         return self._connection.write(self._connection.stubs.models.DeleteVersion, request)
 
+    def deprecate_version(self, version: str, reason: str, *, etag: str = "") -> versions_pb2.ModelVersion:
+        """The version, marked as one that nobody should take up."""
+        name = self.reference(version).version_name
+        request = versions_pb2.DeprecateVersionRequest(name=name, reason=reason, etag=etag)
+        return self._connection.write(self._connection.stubs.models.DeprecateVersion, request)
+
+    def yank_version(self, version: str, reason: str, *, etag: str = "") -> versions_pb2.ModelVersion:
+        """The version, withdrawn: it is not promoted or rolled back to any more."""
+        name = self.reference(version).version_name
+        request = versions_pb2.YankVersionRequest(name=name, reason=reason, etag=etag)
+        return self._connection.write(self._connection.stubs.models.YankVersion, request)
+
+    def reinstate_version(self, version: str, *, etag: str = "") -> versions_pb2.ModelVersion:
+        """The version, READY again."""
+        request = versions_pb2.ReinstateVersionRequest(name=self.reference(version).version_name, etag=etag)
+        return self._connection.write(self._connection.stubs.models.ReinstateVersion, request)
+
     def undelete_version(self, version: str, *, etag: str = "") -> versions_pb2.ModelVersion:
         """The version as it was before it was deleted."""
         request = versions_pb2.UndeleteVersionRequest(name=self.reference(version).version_name, etag=etag)

@@ -130,6 +130,8 @@ class Upload:
     part_bytes: int
     persisted_size: int
     creator: str
+    writers: tuple[str, ...] = ()
+    """Others who sent bytes of it."""
     create_time: datetime
     expire_time: datetime
     artifact_etag: str = ""

@@ -29,12 +29,12 @@ class Principal:
     groups: tuple[str, ...] = ()
     """`group:{issuer}/{name}`, as its issuer says."""
     method: str = "token"
-    """How it was proven: `token`, `oidc` or `certificate`."""
+    """How it was proven: `token`, `oidc` or `certificate`; `system` for the registry itself."""
     expire_time: datetime | None = None
     """When the proof ends; None when it does not."""
 
 
-SYSTEM = Principal("system:registry")
+SYSTEM = Principal("system:registry", method="system")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +50,8 @@ class Call(Generic[T]):
     validate_only: bool = False
     grant: Grant = EVERYTHING
     """The permission it needs, as far as the caller has it."""
+    peer: str = ""
+    """Address the call came from; empty for the registry itself."""
     encode: Callable[[T], bytes] = field(default=lambda _: b"")
     """Turns the value into the opaque bytes that a replay returns. Never given a secret."""
 

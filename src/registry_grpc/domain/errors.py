@@ -91,6 +91,14 @@ class Reason(StrEnum):
     WEBHOOK_NOT_FOUND = auto()
     DELIVERY_NOT_FOUND = auto()
     GARBAGE_FROZEN = auto()
+    POLICY_NOT_FOUND = auto()
+    PROMOTION_REQUEST_NOT_FOUND = auto()
+    SIGNATURE_NOT_FOUND = auto()
+    EVIDENCE_NOT_FOUND = auto()
+    TRUSTED_SIGNER_NOT_FOUND = auto()
+    AUDIT_ENTRY_NOT_FOUND = auto()
+    PROMOTION_CLOSED = auto()
+    SELF_APPROVAL = auto()
 
 
 @dataclass(frozen=True, slots=True)

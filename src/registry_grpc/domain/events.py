@@ -1,9 +1,7 @@
-"""What a committed change says: events for followers, and the audit leaf nobody can quietly edit."""
+"""What a committed change says to followers, and what a refused call leaves behind."""
 
 from __future__ import annotations
 
-import hashlib
-import struct
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -11,14 +9,31 @@ from enum import StrEnum
 from registry_grpc.domain.access import Role, RoleBinding, ServiceAccount
 from registry_grpc.domain.artifacts import Artifact
 from registry_grpc.domain.deployments import Deployment
+from registry_grpc.domain.evidence import Evidence, ModelSignature, TrustedSigner
 from registry_grpc.domain.identity import Token
 from registry_grpc.domain.pointers import Pointer
+from registry_grpc.domain.policies import Policy
+from registry_grpc.domain.promotion import PromotionRequest
 from registry_grpc.domain.resources import Model, Project, Version
 from registry_grpc.domain.webhooks import Webhook
 
-LEAF_VERSION = 1
 Resource = (
-    Project | Model | Version | Pointer | Artifact | Deployment | Role | RoleBinding | ServiceAccount | Token | Webhook
+    Project
+    | Model
+    | Version
+    | Pointer
+    | Artifact
+    | Deployment
+    | Role
+    | RoleBinding
+    | ServiceAccount
+    | Token
+    | Webhook
+    | Policy
+    | PromotionRequest
+    | Evidence
+    | ModelSignature
+    | TrustedSigner
 )
 
 
@@ -47,6 +62,27 @@ class Action(StrEnum):
     """Nothing was heard of a deployment for longer than it had promised."""
     CAME_BACK = "came_back"
     """The deployment is heard of again."""
+    DEPRECATED = "deprecated"
+    """A version that nobody should take up."""
+    YANKED = "yanked"
+    """A version that was withdrawn."""
+    REINSTATED = "reinstated"
+    """A deprecated or yanked version is READY again."""
+    FROZEN = "frozen"
+    """Nothing moves in or out of a stage."""
+    UNFROZEN = "unfrozen"
+    APPROVED = "approved"
+    """Somebody said yes to a promotion request."""
+    REJECTED = "rejected"
+    """Somebody said no."""
+    WITHDRAWN = "withdrawn"
+    COMMITTED = "committed"
+    EXPIRED = "expired"
+    SUPERSEDED = "superseded"
+    """Another version came into the stage of a promotion request."""
+    COMMENTED = "commented"
+    BROKE_GLASS = "broke_glass"
+    """A stage moved past its policies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,53 +110,25 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AuditEntry:
-    """One line of the audit trail: who did what to which resource, and what came of it."""
-
-    index: int
-    revision: int
-    """0 for a denied or failed call: those take no revision."""
-    time: datetime
-    actor: str
-    method: str
-    resource: str
-    request_id: str
-    outcome: str
-    """`applied`, or the reason it was refused."""
-    detail: bytes
-    """SHA-256 of the event payloads of the transaction, in order; empty when there are none."""
-
-    def leaf(self) -> bytes:
-        """Canonical bytes of the entry, the same on every engine and in every language.
-
-        A version byte; index, revision and microseconds since the epoch (UTC) as 8-byte big-endian signed integers;
-        then actor, method, resource, request id, outcome (UTF-8) and detail, each after its length in 4 bytes.
-        """
-        micros = round(self.time.timestamp() * 1_000_000)
-        texts = (self.actor, self.method, self.resource, self.request_id, self.outcome)
-        fields = [*(text.encode() for text in texts), self.detail]
-        head = struct.pack(">Bqqq", LEAF_VERSION, self.index, self.revision, micros)
-        return head + b"".join(struct.pack(">I", len(field)) + field for field in fields)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Denial:
-    """A call that was refused for want of a permission, until it stands in the audit trail."""
+class Occurrence:
+    """What takes no revision and belongs into the audit trail all the same: a refused change, collected bytes."""
 
     actor: str
     method: str
     resource: str
     request_id: str
     outcome: str
-    """The reason."""
+    """The reason it was refused, or what came of it."""
+    authentication: str = ""
+    peer: str = ""
 
 
 def place_of(resource: Resource) -> tuple[str, str]:
     """Project and model it lies in; empty for none."""
     match resource:
-        case Project() | ServiceAccount() | Webhook():
+        case Project() | TrustedSigner() | ServiceAccount() | Webhook() | Policy():
             return resource.name.project, ""
-        case Model() | Version() | RoleBinding():
+        case Model() | Version() | Evidence() | ModelSignature() | RoleBinding() | PromotionRequest():
             return resource.name.project, resource.name.model
         case Pointer():
             return resource.model.project, resource.model.model
@@ -128,8 +136,3 @@ def place_of(resource: Resource) -> tuple[str, str]:
             return resource.version.project, resource.version.model
         case Role() | Token():
             return "", ""
-
-
-def leaf_hash(leaf: bytes) -> bytes:
-    """Hash of an audit leaf. Source: RFC 6962 section 2.1, MTH of one entry."""
-    return hashlib.sha256(b"\x00" + leaf).digest()

@@ -49,6 +49,15 @@ class Target:
         return self.name.location(self.manifest_digest)
 
 
+@dataclass(frozen=True, slots=True)
+class Freeze:
+    """Nothing moves in or out of a stage."""
+
+    reason: str
+    actor: str
+    time: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pointer:
     """Where a stage, an alias or `latest` of one model points.
@@ -70,6 +79,8 @@ class Pointer:
     set_time: datetime | None = None
     actor: str = ""
     justification: str = ""
+    freeze: Freeze | None = None
+    """Of a stage. It is no change of where the stage points: revision, generation and etag stay."""
 
     @property
     def name(self) -> PointerName:
@@ -107,3 +118,8 @@ class Assignment:
     justification: str
     request_id: str
     assign_time: datetime
+    promotion_request: str = ""
+    """Name of the one it committed."""
+    policies: tuple[str, ...] = ()
+    """Those that were fulfilled, as `{name}@{policy_version}`."""
+    break_glass: bool = False

@@ -109,7 +109,11 @@ class Version:
     file_count: int = 0
     total_size_bytes: int = 0
     manifest_digest: str = ""
+    state_reason: str = ""
+    """Why it was deprecated or yanked; empty for any other."""
     creator: str = ""
+    contributors: tuple[str, ...] = ()
+    """Who put bytes into it, sorted; of a copy also whoever made the original. None of them approves its promotion."""
     copied_from: str = ""
     """Name of the version it was copied from; empty for any other."""
     create_time: datetime

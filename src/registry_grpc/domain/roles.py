@@ -22,16 +22,34 @@ _READING = (
     | _of("stages", "resolve get list history")
     | _of("events", "watch")
     | _of("deployments", "get list")
+    | _of("stages", "evaluate")
+    | _of("policies", "get list")
+    | _of("promotionRequests", "get list")
+    | _of("trustedSigners", "get list")
+    | _of("signatures", "get list")
+    | _of("evidence", "get list")
 )
 _CONTRIBUTING = (
     _of("models", "create update")
     | _of("versions", "create update finalize delete undelete")
     | _of("artifacts", "attach")
     | _of("uploads", "create write cancel")
+    | _of("promotionRequests", "create comment")
+    | _of("signatures", "add")
+    | _of("evidence", "add")
 )
+_APPROVING = _of("promotionRequests", "approve comment") | _of("consumers", "list") | _of("audit", "list")
 STAGE_MOVES = _of("stages", "promote rollback vacate")
 """Permissions that a condition on stages limits."""
-_DEPLOYING = STAGE_MOVES | _of("aliases", "update") | _of("deployments", "report retire") | _of("consumers", "list")
+_DEPLOYING = (
+    STAGE_MOVES
+    | _of("stages", "freeze")
+    | _of("aliases", "update")
+    | _of("versions", "deprecate yank reinstate")
+    | _of("promotionRequests", "create comment")
+    | _of("deployments", "report retire")
+    | _of("consumers", "list")
+)
 _GRANTING = (
     _of("roleBindings", "create update delete")
     | _of("serviceAccounts", "create update delete")
@@ -42,6 +60,7 @@ REGISTRY_ONLY = (
     | _of("roles", "create update delete")
     | _of("serviceAccounts", "setCertificateNames")
     | _of("garbage", "collect")
+    | _of("audit", "export prove")
 )
 """Permissions that only a binding on the registry gives, whatever role it binds."""
 UNCONDITIONAL = _GRANTING | REGISTRY_ONLY
@@ -55,16 +74,20 @@ _ADMINISTERING = (
     | _of("roleBindings", "get list")
     | _of("serviceAccounts", "get list")
     | _of("tokens", "list")
+    | _of("policies", "create update delete")
+    | _of("promotionRequests", "administer")
+    | _of("stages", "override")
+    | _of("trustedSigners", "create delete")
     | _of("webhooks", "get list create update delete rotate test redeliver")
 )
 _ROLES: dict[str, tuple[str, frozenset[str]]] = {
     "viewer": ("Reads the catalogue, stages and files.", _READING),
     "contributor": ("Reads, and makes models, versions and their files.", _READING | _CONTRIBUTING),
-    "approver": ("Reads, and decides on requests of others.", _READING | _of("consumers", "list")),
+    "approver": ("Reads, and decides on requests of others.", _READING | _APPROVING),
     "deployer": ("Reads, moves stages and aliases, and reports what runs.", _READING | _DEPLOYING),
     ADMIN: (
         "Everything in its scope. On the registry: projects, roles, quotas and the tokens of people too.",
-        _READING | _CONTRIBUTING | _DEPLOYING | _GRANTING | REGISTRY_ONLY | _ADMINISTERING,
+        _READING | _CONTRIBUTING | _APPROVING | _DEPLOYING | _GRANTING | REGISTRY_ONLY | _ADMINISTERING,
     ),
 }
 PREDEFINED: dict[str, Role] = {

@@ -233,6 +233,12 @@ class Metrics:
         self.audit_denials_dropped = make.counter(
             "registry_audit_denials_dropped", "Refused changes that were too many, or could not be recorded."
         )
+        self.audit_checkpoint_size = make.gauge(
+            "registry_audit_checkpoint_size", "Entries under the newest checkpoint this process signed.", mode="livemax"
+        )
+        self.audit_checkpoints_refused = make.counter(
+            "registry_audit_checkpoints_refused", "Checkpoints not signed: the audit trail was changed. An alarm."
+        )
         self.issuer_fetches = make.counter(
             "registry_issuer_fetches", "Reads of the keys of trusted issuers, by outcome.", "outcome"
         )

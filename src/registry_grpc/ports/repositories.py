@@ -259,6 +259,9 @@ class History(Protocol):
     def list(self, model_uid: str, stage: str, *, before: tuple[int, int] | None, limit: int) -> Sequence[Assignment]:
         """Arrivals at `stage` (empty: all rows), newest first; `before` is (revision, index), exclusive."""
 
+    def of_version(self, version_uid: str, limit: int) -> Sequence[Assignment]:
+        """Where one version went, newest first."""
+
     def pointer_as_of(self, model_uid: str, stage: str, time: datetime) -> tuple[Assignment | None, bool]:
         """The arrival that made the stage's pointer what it was at `time`, and whether it still stood then.
 

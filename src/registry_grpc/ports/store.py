@@ -18,11 +18,14 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from registry_grpc.domain.calls import Call, Committed
-    from registry_grpc.domain.events import Action, Change, Denial, Event
+    from registry_grpc.domain.events import Action, Change, Event, Occurrence
     from registry_grpc.domain.tenancy import Account, Usage
     from registry_grpc.ports.access import Access, Tokens
+    from registry_grpc.ports.audit import Trail
     from registry_grpc.ports.deployments import Consumers, DeploymentRuns, Deployments
+    from registry_grpc.ports.evidence import EvidenceItems, Signatures, TrustedSigners
     from registry_grpc.ports.garbage import Garbage
+    from registry_grpc.ports.governance import Policies, PromotionRequests
     from registry_grpc.ports.repositories import (
         Feed,
         History,
@@ -117,8 +120,32 @@ class Reader(Protocol):
         """Who used which version."""
 
     @property
+    def policies(self) -> Policies:
+        """What promotions must fulfil."""
+
+    @property
+    def promotion_requests(self) -> PromotionRequests:
+        """Wishes to promote, and what was decided on them."""
+
+    @property
+    def trusted_signers(self) -> TrustedSigners:
+        """Signers whose signatures count."""
+
+    @property
+    def signatures(self) -> Signatures:
+        """Signatures of versions."""
+
+    @property
+    def evidence(self) -> EvidenceItems:
+        """Evidence of versions."""
+
+    @property
     def feed(self) -> Feed:
         """The event log."""
+
+    @property
+    def trail(self) -> Trail:
+        """The audit trail."""
 
 
 class Unit(Reader, Protocol):
@@ -177,7 +204,7 @@ class Store(Protocol):
 
         """
 
-    def record_denials(self, denials: Sequence[Denial]) -> None:
+    def record_occurrences(self, occurrences: Sequence[Occurrence]) -> None:
         """Add audit entries for what took no revision, in a transaction of their own: refused calls, collected bytes.
 
         Raises: DATABASE_UNAVAILABLE.

@@ -61,7 +61,7 @@ class Server:
             composition.authenticator,
             Authorizer(composition.access),
             self._recorder,
-            Denials(composition.record_denials, self.metrics),
+            Denials(composition.record_occurrences, self.metrics),
             composition.limits or Limits(self.metrics),
             max_in_flight=settings.max_in_flight,
             max_per_principal=settings.max_in_flight_per_principal,

@@ -19,6 +19,7 @@ from registry_grpc.observability.observers import (
     StageCounts,
     StorageCounts,
 )
+from registry_grpc.server.auditing import auditing
 from registry_grpc.server.collecting import collector
 from registry_grpc.server.composition import Composition, Foundation
 from registry_grpc.server.consumer_counts import ConsumerCounts
@@ -33,6 +34,7 @@ from registry_grpc.server.scrubbing import Scrubbing
 from registry_grpc.server.servicers import Core, servicers
 from registry_grpc.server.webhooks import delivering
 from registry_grpc.services.edge import Edge
+from registry_grpc.services.expressions import CelExpressions
 from registry_grpc.services.resolving import Resolver, reply_of
 from registry_grpc.storage.artifacts.local import LocalArtifactStore
 from registry_grpc.storage.artifacts.metered import MeteredArtifactStore
@@ -41,9 +43,12 @@ from registry_grpc.usecases.access.accounts import remove_access
 from registry_grpc.usecases.consumers import AddConsumers
 from registry_grpc.usecases.deletion import DeleteVersion
 from registry_grpc.usecases.deployment_upkeep import DeploymentHolders, forget_deployments
+from registry_grpc.usecases.governance.gate import Gate
+from registry_grpc.usecases.governance.settling import remove_governance
 from registry_grpc.usecases.holders import PointerHolders
 from registry_grpc.usecases.purge import Purger
 from registry_grpc.usecases.resolve import Resolve
+from registry_grpc.usecases.signing import remove_trusted_signers
 from registry_grpc.usecases.webhooks import remove_webhooks
 from registry_grpc.watch.feed import ChangeFeed
 from registry_grpc.watch.projection import Projection
@@ -63,7 +68,13 @@ LAST_PARTS_S = 2.0
 """Of the time to drain, what uploads get to store the parts that came before they are told to go on elsewhere."""
 HOLDERS = (PointerHolders(), DeploymentHolders())
 """What keeps versions from being deleted; rooms that hold some join here."""
-PURGE_HOOKS: tuple[Hook, ...] = (remove_access, remove_webhooks, forget_deployments)
+PURGE_HOOKS: tuple[Hook, ...] = (
+    remove_access,
+    remove_governance,
+    remove_webhooks,
+    remove_trusted_signers,
+    forget_deployments,
+)
 """What else goes with a project that is purged."""
 
 
@@ -85,6 +96,7 @@ async def compose(foundation: Foundation) -> Composition:
     )
     recent = Recent()
     webhooks = await control.run(delivering, store, RandomIds(), foundation)
+    audit = await control.run(auditing, store, artifacts, foundation)
     feed = ChangeFeed(
         store,
         projection,
@@ -121,7 +133,9 @@ async def compose(foundation: Foundation) -> Composition:
         holders=HOLDERS,
         purger=purger,
         garbage=garbage,
+        gate=Gate(CelExpressions()),
         webhooks=webhooks.verbs if webhooks else None,
+        audit=audit.verbs,
         max_uploads=settings.max_uploads,
         max_open_uploads=settings.max_open_uploads,
         upload_idle_s=settings.upload_idle_s,
@@ -132,7 +146,8 @@ async def compose(foundation: Foundation) -> Composition:
     adders, uploads, watches = servicers(core)
     delete = DeleteVersion(store, HOLDERS, UNDELETE_WINDOW)
     jobs = leader_jobs(store, artifacts, purger, garbage, delete, HOLDERS, foundation)
-    leader = Leader(store, control, f"{socket.gethostname()}:{os.getpid()}", jobs, JobReport(metrics))
+    holder = f"{socket.gethostname()}:{os.getpid()}"
+    leader = Leader(store, control, holder, [*jobs, *audit.jobs], JobReport(metrics))
 
     scrubbing = Scrubbing(
         step=scrubber(store, artifacts, foundation),
@@ -154,7 +169,7 @@ async def compose(foundation: Foundation) -> Composition:
         servicers=adders,
         authenticator=authenticator,
         access=access,
-        record_denials=lambda denials: control.run(store.record_denials, denials),
+        record_occurrences=lambda denials: control.run(store.record_occurrences, denials),
         probes={
             "database": lambda: probing.run(store.ping),
             "artifacts": lambda: probing.run(artifacts.ping),

@@ -8,7 +8,7 @@ from typing import Any
 
 from registry_grpc.auth.authenticator import Authenticator
 from registry_grpc.auth.view import AccessView
-from registry_grpc.domain.events import Denial
+from registry_grpc.domain.events import Occurrence
 from registry_grpc.observability.health import Probe
 from registry_grpc.observability.metrics import Metrics
 from registry_grpc.server.interceptors.shortcuts import Shortcut
@@ -42,7 +42,7 @@ class Composition:
     authenticator: Authenticator
     access: AccessView
     """What callers may do; without bindings nobody may do anything."""
-    record_denials: Callable[[Sequence[Denial]], Awaitable[object]]
+    record_occurrences: Callable[[Sequence[Occurrence]], Awaitable[object]]
     """Adds audit entries for refused changes."""
     probes: Mapping[str, Probe] = field(default_factory=dict)
     """Readiness; liveness depends on none of them."""

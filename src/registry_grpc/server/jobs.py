@@ -14,6 +14,7 @@ from registry_grpc.storage.artifacts.verifying import VerifiedReads
 from registry_grpc.usecases.deletion import DeleteVersion
 from registry_grpc.usecases.deliveries import ForgetDeliveries
 from registry_grpc.usecases.events import CompactEvents
+from registry_grpc.usecases.governance.settling import ExpireRequests
 from registry_grpc.usecases.quotas import RepairUsage
 from registry_grpc.usecases.retention import ForgetTokens, KeepNewest
 from registry_grpc.usecases.scrub import ScrubBlobs
@@ -56,12 +57,19 @@ def leader_jobs(
         Job("forget tokens", USAGE_S, ForgetTokens(store)),
         Job("collect garbage", GARBAGE_S, garbage),
         Job("forget request ids", SWEEP_S, store.expire_idempotency),
+        Job("expire promotion requests", SWEEP_S, ExpireRequests(store)),
         Job("purge", SWEEP_S, PurgeDue(store, purger)),
-        Job("forget events", SWEEP_S, CompactEvents(store, timedelta(seconds=foundation.settings.event_retention_s))),
+        *_compaction(store, foundation),
         Job("forget deliveries", SWEEP_S, ForgetDeliveries(store)),
         *deployment_jobs(store, foundation.metrics),
         Job("usage", USAGE_S, RepairUsage(store, UsageReport(foundation.metrics))),
     ]
+
+
+def _compaction(store: SqlStore, foundation: Foundation) -> list[Job]:
+    settings = foundation.settings
+    compact = CompactEvents(store, timedelta(seconds=settings.event_retention_s))
+    return [Job("forget events", SWEEP_S, compact)] if settings.compact_events else []
 
 
 def scrubber(store: SqlStore, artifacts: ArtifactStore, foundation: Foundation) -> ScrubBlobs:

@@ -10,48 +10,36 @@ from registry_grpc import __version__
 from registry_grpc.domain.artifacts import BLOCK_BYTES, MAX_ARTIFACT_BYTES, MIB
 from registry_grpc.observability.observers import TransferCounts, WatchCounts
 from registry_grpc.server.access import access_servicer
+from registry_grpc.server.cataloguing import model_servicer, project_servicer
 from registry_grpc.server.deploying import deployment_servicer
+from registry_grpc.server.evidencing import evidence_servicer
+from registry_grpc.server.governing import governance_servicer, stage_servicer
 from registry_grpc.server.interceptors.calls import MAX_UNARY_S
 from registry_grpc.services.artifacts import ArtifactServicer, ArtifactVerbs
+from registry_grpc.services.audit import AuditServicer, AuditVerbs
 from registry_grpc.services.codec.artifacts import MAX_CHUNK_BYTES
 from registry_grpc.services.downloads import Downloads
 from registry_grpc.services.events import EventServicer
 from registry_grpc.services.field_rules import MAX_ANNOTATIONS, MAX_BATCH, MAX_TAGS
-from registry_grpc.services.models import ModelServicer, ModelVerbs
 from registry_grpc.services.pages import Pages
 from registry_grpc.services.paging import MAX_PAGE_SIZE, PageTokens
-from registry_grpc.services.projects import ProjectServicer, ProjectVerbs
 from registry_grpc.services.server_info import ServerFacts, ServerServicer
-from registry_grpc.services.stages import StageServicer
 from registry_grpc.services.uploads import Uploads
-from registry_grpc.services.versions import VersionVerbs
 from registry_grpc.services.watching import Watches
 from registry_grpc.services.webhooks import WebhookServicer, WebhookVerbs
 from registry_grpc.storage.artifacts.hashing import PartHasher
 from registry_grpc.storage.artifacts.verifying import VerifiedReads
-from registry_grpc.usecases import (
-    aliases,
-    attach,
-    copying,
-    deletion,
-    events,
-    files,
-    models,
-    project_deletion,
-    projects,
-    purge,
-    quotas,
-    stages,
-    versions,
-)
+from registry_grpc.usecases import attach, events, files
 from registry_grpc.usecases import uploads as upload_verbs
-from registry_grpc.usecases.finalize import FinalizeVersion
 from registry_grpc.usecases.upload_writer import UploadWriter
 from registry_grpc.v1 import (
     access_pb2_grpc,
     artifacts_pb2_grpc,
+    audit_pb2_grpc,
     deployments_pb2_grpc,
     events_pb2_grpc,
+    evidence_pb2_grpc,
+    governance_pb2_grpc,
     models_pb2_grpc,
     projects_pb2_grpc,
     server_pb2,
@@ -74,6 +62,7 @@ if TYPE_CHECKING:
     from registry_grpc.services.resolving import Resolver
     from registry_grpc.services.stages import StageObserver
     from registry_grpc.usecases.garbage import CollectGarbage
+    from registry_grpc.usecases.governance.gate import Gate
     from registry_grpc.usecases.purge import Purger
     from registry_grpc.watch.recent import Recent
 
@@ -105,6 +94,7 @@ class Core:
     """What keeps versions from being deleted."""
     purger: Purger
     garbage: CollectGarbage
+    gate: Gate
     can_sign: bool
     max_uploads: int
     max_open_uploads: int
@@ -113,6 +103,7 @@ class Core:
     upload_leave_after_s: float
     webhooks: WebhookVerbs | None
     """None without a key for their secrets."""
+    audit: AuditVerbs
 
 
 def servicers(core: Core) -> tuple[Sequence[Adder], Uploads, Watches]:
@@ -140,25 +131,31 @@ def servicers(core: Core) -> tuple[Sequence[Adder], Uploads, Watches]:
         core.consumers,
     )
     server = ServerServicer(core.edge, _facts(core), core.garbage, core.transfer)
-    project = ProjectServicer(core.edge, pages, _project_verbs(core))
-    model = ModelServicer(core.edge, pages, _model_verbs(core), _version_verbs(core))
+    project = project_servicer(core, pages)
+    model = model_servicer(core, pages, MAX_FILES)
     artifact = ArtifactServicer(core.edge, pages, _artifact_verbs(core, locate), uploads, downloads, core.consumers)
-    stage = _stages(core, pages)
+    stage = stage_servicer(core.edge, pages, core.resolver, core.stage_observer, core.gate)
     access = access_servicer(core.edge, pages, core.access, core.ids)
     watches = _watches(core)
     event = EventServicer(core.edge, watches)
     deployment = deployment_servicer(core.edge, pages, core.ids)
+    governance = governance_servicer(core.edge, pages, core.ids, core.gate)
+    evidence = evidence_servicer(core.edge, pages, core.ids, MAX_FILES)
     webhook = WebhookServicer(core.edge, pages, core.webhooks)
+    audit = AuditServicer(core.edge, pages, core.audit)
     return (
         [
             lambda grpc: events_pb2_grpc.add_EventServiceServicer_to_server(event, grpc),
+            lambda grpc: audit_pb2_grpc.add_AuditServiceServicer_to_server(audit, grpc),
             lambda grpc: access_pb2_grpc.add_AccessServiceServicer_to_server(access, grpc),
             lambda grpc: server_pb2_grpc.add_ServerServiceServicer_to_server(server, grpc),
             lambda grpc: projects_pb2_grpc.add_ProjectServiceServicer_to_server(project, grpc),
             lambda grpc: models_pb2_grpc.add_ModelServiceServicer_to_server(model, grpc),
             lambda grpc: artifacts_pb2_grpc.add_ArtifactServiceServicer_to_server(artifact, grpc),
+            lambda grpc: governance_pb2_grpc.add_GovernanceServiceServicer_to_server(governance, grpc),
             lambda grpc: stages_pb2_grpc.add_StageServiceServicer_to_server(stage, grpc),
             lambda grpc: deployments_pb2_grpc.add_DeploymentServiceServicer_to_server(deployment, grpc),
+            lambda grpc: evidence_pb2_grpc.add_EvidenceServiceServicer_to_server(evidence, grpc),
             lambda grpc: webhooks_pb2_grpc.add_WebhookServiceServicer_to_server(webhook, grpc),
         ],
         uploads,
@@ -191,51 +188,6 @@ def _writer(core: Core) -> UploadWriter:
     )
 
 
-def _project_verbs(core: Core) -> ProjectVerbs:
-    store = core.edge.store
-    return ProjectVerbs(
-        create=projects.CreateProject(store, core.ids),
-        get=projects.GetProject(store),
-        list=projects.ListProjects(store),
-        update=projects.UpdateProject(store),
-        delete=project_deletion.DeleteProject(store, core.holders, core.undelete_window),
-        undelete=project_deletion.UndeleteProject(store),
-        purge=purge.PurgeProject(store, core.purger),
-        usage=quotas.GetProjectUsage(store),
-    )
-
-
-def _model_verbs(core: Core) -> ModelVerbs:
-    store = core.edge.store
-    return ModelVerbs(
-        create=models.CreateModel(store, core.ids),
-        get=models.GetModel(store),
-        list=models.ListModels(store),
-        update=models.UpdateModel(store),
-        delete=deletion.DeleteModel(store, core.holders, core.undelete_window),
-        undelete=deletion.UndeleteModel(store),
-        purge=purge.PurgeModel(store, core.purger),
-        list_aliases=aliases.ListAliases(store),
-        update_aliases=aliases.UpdateAliases(store),
-    )
-
-
-def _version_verbs(core: Core) -> VersionVerbs:
-    store = core.edge.store
-    return VersionVerbs(
-        create=versions.CreateVersion(store, core.ids, core.draft_retention),
-        get=versions.GetVersion(store),
-        batch_get=versions.BatchGetVersions(store),
-        list=versions.ListVersions(store),
-        update=versions.UpdateVersion(store, core.draft_retention),
-        finalize=FinalizeVersion(store, core.artifacts, MAX_FILES),
-        delete=deletion.DeleteVersion(store, core.holders, core.undelete_window),
-        undelete=deletion.UndeleteVersion(store, core.draft_retention),
-        purge=purge.PurgeVersion(store, core.purger),
-        copy=copying.CopyVersion(store, core.ids, MAX_FILES),
-    )
-
-
 def _artifact_verbs(core: Core, locate: files.LocateArtifact) -> ArtifactVerbs:
     store = core.edge.store
     return ArtifactVerbs(
@@ -255,22 +207,6 @@ def _artifact_verbs(core: Core, locate: files.LocateArtifact) -> ArtifactVerbs:
         get=files.GetArtifact(store),
         list=files.ListArtifacts(store),
         sign_url=files.SignArtifactUrl(store, core.artifacts, locate),
-    )
-
-
-def _stages(core: Core, pages: Pages) -> StageServicer:
-    store = core.edge.store
-    return StageServicer(
-        core.edge,
-        pages,
-        core.resolver,
-        core.stage_observer,
-        get=stages.GetStage(store),
-        list_stages=stages.ListStages(store),
-        history=stages.ListStageHistory(store),
-        promote=stages.PromoteVersion(store),
-        rollback=stages.RollbackStage(store),
-        vacate=stages.VacateStage(store),
     )
 
 
@@ -296,4 +232,5 @@ def _facts(core: Core) -> ServerFacts:
         field.FromTimedelta(time)
     features = ["artifacts.sign_url"] if core.can_sign else []
     features += ["webhooks"] if core.webhooks else []
+    features += ["audit.checkpoints"] if core.audit.sign else []
     return ServerFacts(__version__, features, limits)

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
+from registry_grpc.server.audit_settings import audit_faults
 from registry_grpc.server.issuers import Issuers, issuer_faults
 from registry_grpc.server.listeners import Listener, TlsMode, existing, parse_listener
 from registry_grpc.server.webhook_settings import webhook_faults
@@ -113,7 +114,7 @@ class Settings(BaseModel):
     max_connection_age_s: Seconds = 1800.0
     max_connection_age_grace_s: Seconds = 600.0
     """What calls of a connection past its age still get; then they are cut, half-sent ones too."""
-    max_message_bytes: Annotated[int, Field(ge=3 * MIB, le=64 * MIB)] = 4 * MIB
+    max_message_bytes: Annotated[int, Field(ge=3 * MIB, le=64 * MIB)] = 5 * MIB
     draft_retention_s: Seconds = 7 * DAY_S
     upload_retention_s: Seconds = 7 * DAY_S
     event_retention_s: Seconds = 7 * DAY_S
@@ -130,6 +131,14 @@ class Settings(BaseModel):
     """Networks, in CIDR form, that webhooks may reach besides public addresses; metadata services never."""
     webhook_ca_file: ExpandedPath | None = None
     """Authorities of receivers, besides those of the system."""
+
+    audit_key_file: ExpandedPath | None = None
+    """Ed25519 key that checkpoints of the audit trail are signed with, PEM or a C2SP signer key, the same on every
+    replica; an embedded server makes its own in `data_dir`. Without it nothing is signed."""
+    audit_former_keys: Addresses = ()
+    """Verifier keys of former ones, whose last checkpoint the first of the new key goes on from."""
+    compact_events: bool = True
+    """Off where the database role may not delete events: somebody else does, see docs/operations.md."""
 
     loop_stall_s: Seconds = 2.0
     """A loop that is stuck for longer is logged, with where it is stuck."""
@@ -202,6 +211,7 @@ class Settings(BaseModel):
             *self._store_faults(),
             *self._worker_faults(),
             *webhook_faults(self.webhook_allow_networks, self.webhook_ca_file, self.secrets_key_file),
+            *audit_faults(self.audit_key_file, self.audit_former_keys),
         ]
         if faults:
             raise ValueError("\n".join(faults))

@@ -12,6 +12,7 @@ from registry_grpc.domain.access_names import place_of
 from registry_grpc.domain.rights import NOTHING, Rights
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Protocol
 
     from registry_grpc.domain.calls import Principal
@@ -46,6 +47,8 @@ class CallContext:
 
     grant: Grant = EVERYTHING
     """The permission the call is about, as far as the caller has it: what `Call.grant` is made of."""
+    peer: Callable[[], str] = field(default=lambda: "")
+    """The address the call came from; asked for by the few that write it down."""
     authority: Authority | None = None
     """Without one the caller may do nothing beyond the call itself."""
     held: tuple[tuple[str, str], ...] = ()

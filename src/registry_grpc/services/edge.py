@@ -101,6 +101,7 @@ class Edge:
             body_hash=body_hash(request),
             validate_only=getattr(request, "validate_only", False),
             grant=context.grant,
+            peer=context.peer(),
             encode=encode,
         )
         committed = await self.control.run(use_case, call)

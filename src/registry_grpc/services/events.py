@@ -17,7 +17,21 @@ if TYPE_CHECKING:
     from registry_grpc.services.edge import Context, Edge
     from registry_grpc.services.watching import Watches
 
-KINDS = frozenset({"Project", "Model", "ModelVersion", "Stage", "Alias", "Artifact", "Deployment"})
+KINDS = frozenset(
+    {
+        "Project",
+        "Model",
+        "ModelVersion",
+        "Stage",
+        "Alias",
+        "Artifact",
+        "Deployment",
+        "Evidence",
+        "ModelSignature",
+        "Policy",
+        "PromotionRequest",
+    }
+)
 EVERYWHERE = "projects/-"
 PROGRESS_S = 10.0
 MIN_PROGRESS_S, MAX_PROGRESS_S = 5.0, 60.0

@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 from registry_grpc.domain.access import MAX_CERTIFICATE_NAMES, MAX_CONDITIONS, MAX_MEMBERS, MAX_PERMISSIONS
 from registry_grpc.domain.access_names import RoleBindingName, RoleName, ServiceAccountName, TokenName
 from registry_grpc.domain.artifacts import MAX_ARTIFACT_BYTES
+from registry_grpc.domain.evidence import MAX_PEM_CHARS, MAX_SUMMARY, MAX_TOOL
+from registry_grpc.domain.evidence_names import EvidenceName, SignatureName, TrustedSignerName
+from registry_grpc.domain.governance_names import PolicyName, PromotionRequestName
 from registry_grpc.domain.names import (
     ArtifactName,
     DeploymentName,
@@ -16,6 +19,7 @@ from registry_grpc.domain.names import (
     UploadName,
     VersionName,
 )
+from registry_grpc.domain.policies import MAX_EXPRESSION_CHARS, MAX_PATHS, MAX_RULES, MAX_WINDOWS
 from registry_grpc.domain.stages import MAX_STAGES
 from registry_grpc.domain.webhook_names import DeliveryName, WebhookName
 from registry_grpc.domain.webhooks import MAX_FILTERS
@@ -43,6 +47,11 @@ NAMES: dict[str, tuple[str, Callable[[str, str], object]]] = {
     "registry-grpc/RoleBinding": (RoleBindingName.FORM, RoleBindingName.parse),
     "registry-grpc/ServiceAccount": (ServiceAccountName.FORM, ServiceAccountName.parse),
     "registry-grpc/Token": (TokenName.FORM, TokenName.parse),
+    "registry-grpc/TrustedSigner": (TrustedSignerName.FORM, TrustedSignerName.parse),
+    "registry-grpc/ModelSignature": (SignatureName.FORM, SignatureName.parse),
+    "registry-grpc/Evidence": (EvidenceName.FORM, EvidenceName.parse),
+    "registry-grpc/Policy": (PolicyName.FORM, PolicyName.parse),
+    "registry-grpc/PromotionRequest": (PromotionRequestName.FORM, PromotionRequestName.parse),
     "registry-grpc/Webhook": (WebhookName.FORM, WebhookName.parse),
     "registry-grpc/Delivery": (DeliveryName.FORM, DeliveryName.parse),
 }
@@ -110,6 +119,30 @@ BY_FIELD: dict[str, Callable[[Any], str]] = {
     "Deployment.traffic_percent": percent,
     "Deployment.message": texts.lines(4_096),
     "ListConsumersRequest.parent": texts.model_or_version,
+    "ListPromotionRequestsRequest.parent": texts.project_or_model,
+    "Policy.models": texts.id_pattern,
+    "Policy.stages": texts.pointer_id,
+    "PolicyRule.id": texts.resource_id,
+    "MetricSelector.slice": _name,
+    "MetricBound.bound": anything,
+    "MetricAgainstHolder.relative_tolerance": anything,
+    "MetricAgainstHolder.absolute_tolerance": anything,
+    "RequiredFields.paths": _name,
+    "RequiredApprovals.roles": texts.role,
+    "RequiredSignature.trusted_signers": texts.trusted_signer,
+    "RequiredEvidence.reporters": texts.principal,
+    "Window.days": anything,
+    "Expression.expression": texts.lines(MAX_EXPRESSION_CHARS),
+    "ListAuditEntriesRequest.parent": texts.project_or_registry,
+    "TrustedSigner.public_key": texts.lines(MAX_PEM_CHARS),
+    "TrustedSigner.certificate_authorities": texts.lines(MAX_PEM_CHARS),
+    "TrustedSigner.certificate_identity": texts.signing_identity,
+    "AddSignatureRequest.bundle": anything,
+    "Evidence.tool": texts.line(MAX_TOOL),
+    "Evidence.tool_version": texts.line(MAX_TOOL),
+    "Evidence.summary": texts.lines(MAX_SUMMARY),
+    "Evidence.report_sha256": texts.sha256,
+    "Evidence.report_uri": texts.uri_label,
 }
 BY_NAME: dict[str, Callable[[Any], str]] = {
     "project_id": texts.resource_id,
@@ -118,6 +151,10 @@ BY_NAME: dict[str, Callable[[Any], str]] = {
     "role_binding_id": texts.resource_id,
     "service_account_id": texts.resource_id,
     "webhook_id": texts.resource_id,
+    "policy_id": texts.resource_id,
+    "reason": texts.lines(4_096),
+    "comment": texts.lines(4_096),
+    "trusted_signer_id": texts.resource_id,
     "stage": texts.pointer_id,
     "request_id": texts.uuid,
     "display_name": texts.line(128),
@@ -160,6 +197,13 @@ COUNTS: dict[str, int] = {
     "Condition.read_only_tags": MAX_CONDITIONS,
     "ServiceAccount.certificate_names": MAX_CERTIFICATE_NAMES,
     "ListDeliveriesRequest.states": 16,
+    "ListPromotionRequestsRequest.states": 16,
+    "Policy.models": MAX_RULES,
+    "Policy.stages": MAX_STAGES,
+    "Policy.rules": MAX_RULES,
+    "RequiredFields.paths": MAX_PATHS,
+    "FreezeWindows.windows": MAX_WINDOWS,
+    "ListEvidenceRequest.kinds": 16,
     **{f"Webhook.{field}": MAX_FILTERS for field in ("models", "resource_types", "actions", "stages")},
 }
 """Most items of a list or map; MAX_LIST for those not named here."""
@@ -179,11 +223,13 @@ VALUES: dict[str, Callable[[Any], str]] = {
 }
 REFERENCES = {"ParentModel.version": "registry-grpc/ModelVersion"}
 """Names of resources that may be empty and carry no resource_reference in the contract."""
-ONEOFS = {("ResolveRequest", "selector"), ("ParameterValue", "kind")}
+ONEOFS = {("PolicyRule", "rule"), ("ResolveRequest", "selector"), ("ParameterValue", "kind")}
 """Oneofs that must be set."""
 IDENTITY_IN = {"update_mask"}
 """A request with one of these fields names the resource in it by `name`."""
 COUNTS |= {f"{kind}.tags": MAX_TAGS for kind in ("Project", "Model", "ModelVersion")}
-COUNTS |= {f"{kind}.annotations": MAX_ANNOTATIONS for kind in ("Project", "Model", "ModelVersion", "Deployment")}
+COUNTS |= {
+    f"{kind}.annotations": MAX_ANNOTATIONS for kind in ("Project", "Model", "ModelVersion", "Deployment", "Evidence")
+}
 UNSEEN = frozenset({"registry_grpc.v1.WriteUploadRequest.chunk"})
 """Not looked at: every look at its bytes copies them. Whoever takes the chunk checks it."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from registry_grpc.services.context import call_context
-from registry_grpc.services.paging import page_size
+from registry_grpc.services.paging import MAX_PAGE_SIZE, page_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -46,8 +46,8 @@ class Pages:
 
     tokens: PageTokens
 
-    def open(self, request: Message) -> Page:
-        """The page of a list request; its token is bound to the caller, the method and every other field.
+    def open(self, request: Message, most: int = MAX_PAGE_SIZE) -> Page:
+        """The page of a list request, `most` items; its token is bound to the caller, the method and every other field.
 
         Raises: INVALID_PAGE_TOKEN, INVALID_FIELD for a negative size.
         """
@@ -64,6 +64,6 @@ class Pages:
         )
         return Page(
             bound.after(request.page_token),  # type: ignore[attr-defined]
-            page_size(request.page_size),  # type: ignore[attr-defined]
+            page_size(request.page_size, most),  # type: ignore[attr-defined]
             bound,
         )

@@ -21,14 +21,14 @@ Key = str | int
 """One column of a sort key."""
 
 
-def page_size(wanted: int) -> int:
+def page_size(wanted: int, most: int = MAX_PAGE_SIZE) -> int:
     """How many items to answer: 0 means the default, more than the limit is lowered to it.
 
     Raises: INVALID_FIELD when negative.
     """
     if wanted < 0:
         raise invalid_field("page_size", f"is {wanted}; must be at least 0")
-    return min(wanted or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
+    return min(wanted or DEFAULT_PAGE_SIZE, most)
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,8 +61,8 @@ class ServerServicer(server_pb2_grpc.ServerServiceServicer):
         if request.adopt_store and not request.execute:
             raise invalid_field("adopt_store", "needs execute: a dry run changes nothing")
         if request.execute:
-            actor = call_context().principal.name
-            found = await self._transfer.run(lambda: self._collect(actor, adopt_store=request.adopt_store))
+            caller = call_context().principal
+            found = await self._transfer.run(lambda: self._collect(caller, adopt_store=request.adopt_store))
         else:
             found = await self._transfer.run(self._collect.preview)
         return server_pb2.CollectGarbageResponse(

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from registry_grpc.domain.errors import Reason, RegistryError
 from registry_grpc.domain.names import ModelName, PointerName, ProjectName, VersionName
+from registry_grpc.services.codec.governance import explanation_to_wire
 from registry_grpc.services.codec.pointers import assignment_to_wire, stage_to_wire
 from registry_grpc.services.context import call_context
 from registry_grpc.services.errors import status_of
 from registry_grpc.usecases.checks import require_same_project
-from registry_grpc.usecases.stages import Condition
+from registry_grpc.usecases.moving import Condition
 from registry_grpc.v1 import stages_pb2, stages_pb2_grpc
 
 if TYPE_CHECKING:
@@ -21,13 +22,15 @@ if TYPE_CHECKING:
     from registry_grpc.services.edge import Context, Edge
     from registry_grpc.services.pages import Pages
     from registry_grpc.services.resolving import Resolver
+    from registry_grpc.usecases.governance.evaluating import EvaluatePromotion
+    from registry_grpc.usecases.governance.freezing import FreezeStage
+    from registry_grpc.usecases.moving import StageChange
     from registry_grpc.usecases.stages import (
         GetStage,
         ListStageHistory,
         ListStages,
         PromoteVersion,
         RollbackStage,
-        StageChange,
         VacateStage,
     )
 
@@ -64,6 +67,9 @@ class StageServicer(stages_pb2_grpc.StageServiceServicer):
         promote: PromoteVersion,
         rollback: RollbackStage,
         vacate: VacateStage,
+        evaluate: EvaluatePromotion,
+        freeze: FreezeStage,
+        unfreeze: FreezeStage,
     ) -> None:
         """Made by the composition root."""
         self._edge = edge
@@ -76,6 +82,9 @@ class StageServicer(stages_pb2_grpc.StageServiceServicer):
         self._promote = promote
         self._rollback = rollback
         self._vacate = vacate
+        self._evaluate = evaluate
+        self._freeze = freeze
+        self._unfreeze = unfreeze
 
     async def Resolve(self, request: stages_pb2.ResolveRequest, context: Context) -> stages_pb2.ResolveResponse:
         return await self._resolver.answer(request)  # type: ignore[return-value] # the serializer takes bytes
@@ -137,23 +146,25 @@ class StageServicer(stages_pb2_grpc.StageServiceServicer):
         self, request: stages_pb2.PromoteVersionRequest, context: Context
     ) -> stages_pb2.PromoteVersionResponse:
         name = VersionName.parse(request.name)
+        condition = _condition(request, name)
 
         return await self._counted(
             "promote",
             request,
-            lambda call: self._promote(call, name, request.stage, _condition(request), request.manifest_digest),
-            _encoder(stages_pb2.PromoteVersionResponse),
+            lambda call: self._promote(call, name, request.stage, condition, request.manifest_digest),
+            _promoted,
         )
 
     async def RollbackStage(
         self, request: stages_pb2.RollbackStageRequest, context: Context
     ) -> stages_pb2.RollbackStageResponse:
         name = PointerName.parse_stage(request.name)
+        condition = _condition(request, name)
 
         return await self._counted(
             "rollback",
             request,
-            lambda call: self._rollback(call, name, request.target_version, _condition(request)),
+            lambda call: self._rollback(call, name, request.target_version, condition),
             _encoder(stages_pb2.RollbackStageResponse),
         )
 
@@ -161,11 +172,12 @@ class StageServicer(stages_pb2_grpc.StageServiceServicer):
         self, request: stages_pb2.VacateStageRequest, context: Context
     ) -> stages_pb2.VacateStageResponse:
         name = PointerName.parse_stage(request.name)
+        condition = _condition(request, name)
 
         return await self._counted(
             "vacate",
             request,
-            lambda call: self._vacate(call, name, _condition(request)),
+            lambda call: self._vacate(call, name, condition),
             _encoder(stages_pb2.VacateStageResponse),
         )
 
@@ -185,7 +197,26 @@ class StageServicer(stages_pb2_grpc.StageServiceServicer):
             self._observer.stage_changed(action, "applied")
         return reply
 
+    async def EvaluatePromotion(
+        self, request: stages_pb2.EvaluatePromotionRequest, context: Context
+    ) -> stages_pb2.EvaluatePromotionResponse:
+        name = VersionName.parse(request.name)
+        return explanation_to_wire(await self._edge.read(lambda: self._evaluate(name, request.stage)))
 
+    async def FreezeStage(self, request: stages_pb2.FreezeStageRequest, context: Context) -> stages_pb2.Stage:
+        name = PointerName.parse_stage(request.name)
+        return await self._edge.mutate(
+            request, lambda call: self._freeze(call, name, request.justification), stage_to_wire
+        )
+
+    async def UnfreezeStage(self, request: stages_pb2.UnfreezeStageRequest, context: Context) -> stages_pb2.Stage:
+        name = PointerName.parse_stage(request.name)
+        return await self._edge.mutate(
+            request, lambda call: self._unfreeze(call, name, request.justification), stage_to_wire
+        )
+
+
+OVERRIDE = "stages.override"
 _OUTCOMES = {
     Reason.STAGE_MOVED: "conflict",
     Reason.ETAG_MISMATCH: "conflict",
@@ -194,16 +225,32 @@ _OUTCOMES = {
 }
 
 
-def _condition(request: ChangeRequest) -> Condition:
+def _condition(request: ChangeRequest, name: VersionName | PointerName) -> Condition:
+    """Raises: PERMISSION_MISSING for breaking glass without the right to; INVALID_FIELD without a reason."""
+    if getattr(request, "break_glass", False):
+        rights = call_context().rights
+        grant = rights.require(OVERRIDE, name.project, name.model, str(name.parent))
+        stage = name.id if isinstance(name, PointerName) else getattr(request, "stage", "")
+        grant.require(name, stages=(stage,))
     return Condition(
         expected=request.expected_version if request.HasField("expected_version") else None,
         etag=request.etag,
         justification=request.justification,
+        break_glass=getattr(request, "break_glass", False),
+    )
+
+
+def _promoted(change: StageChange) -> stages_pb2.PromoteVersionResponse:
+    return stages_pb2.PromoteVersionResponse(
+        stage=stage_to_wire(change.after),
+        previous_stage=stage_to_wire(change.before),
+        revision=change.revision,
+        promotion_request=change.promotion_request,
     )
 
 
 def _encoder(response: type[R]) -> Callable[[StageChange], R]:
-    """The three answers have the same fields."""
+    """The answers have the same fields."""
 
     def encode(change: StageChange) -> R:
         return response(

@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from registry_grpc.domain.access_names import Scope, is_member, is_principal
+from registry_grpc.domain.access_names import RoleName, Scope, is_member, is_principal
 from registry_grpc.domain.artifacts import check_path
 from registry_grpc.domain.digests import is_sha256
 from registry_grpc.domain.errors import RegistryError
+from registry_grpc.domain.evidence_names import TrustedSignerName
 from registry_grpc.domain.names import (
     ID_PATTERN,
     LATEST,
@@ -37,9 +38,13 @@ _URI = re.compile(rf"[A-Za-z][A-Za-z0-9+.-]*:{_URI_CHARS}+")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")
 _WORD = r"[A-Za-z0-9!#$&^_.+-]+"
 _MEDIA_TYPE = re.compile(rf"{_WORD}/{_WORD}(?: ?; ?{_WORD}=(?:{_WORD}|\"[\x20\x21\x23-\x5b\x5d-\x7e]*\"))*")
+_ID_PATTERN = re.compile(r"[a-z0-9._*?-]{1,63}")
 _PERMISSION = re.compile(r"[a-z][A-Za-z]{0,31}\.[a-z][A-Za-z]{0,31}")
 _IN_PROJECT = re.compile(rf"(?:projects/{ID_PATTERN}(?:/[A-Za-z0-9._/-]{{1,400}})?)?")
 _CERTIFICATE_NAME = re.compile(r"uri:[A-Za-z][A-Za-z0-9+.-]*:[\x21-\x7e]{1,480}|dns:[a-z0-9*][a-z0-9.*-]{0,252}")
+_SIGNING_IDENTITY = re.compile(
+    r"uri:[A-Za-z][A-Za-z0-9+.-]*:[\x21-\x7e]{1,480}|dns:[a-z0-9*][a-z0-9.*-]{0,252}|email:[\x21-\x7e]{1,64}@[\x21-\x7e]{1,255}"
+)
 _DIGEST = re.compile(r"[a-z][a-z0-9._+-]{0,31}:[0-9a-f]{1,256}")
 ID_GRAMMAR = "1 to 63 of a-z 0-9 . _ -, beginning and ending with a letter or digit"
 POINTER_GRAMMAR = "1 to 63 of a-z 0-9 . _ -, beginning with a letter and ending with a letter or digit"
@@ -175,6 +180,26 @@ def model_or_version(value: str) -> str:
     return _named(value, VersionName.parse, f"{ModelName.FORM}[/versions/{{number}}]")
 
 
+def project_or_model(value: str) -> str:
+    """Name of a project or of a model."""
+    return "must have the form projects/{project}[/models/{model}]" if not value else scope(value)
+
+
+def id_pattern(value: str) -> str:
+    """Ids of models, with `*` and `?`."""
+    return "" if _ID_PATTERN.fullmatch(value) else "must be 1 to 63 of a-z 0-9 . _ - * ?"
+
+
+def role(value: str) -> str:
+    """Name of a role."""
+    return _named(value, RoleName.parse, RoleName.FORM)
+
+
+def trusted_signer(value: str) -> str:
+    """Name of a trusted signer."""
+    return _named(value, TrustedSignerName.parse, TrustedSignerName.FORM)
+
+
 def permission(value: str) -> str:
     """E.g. `versions.create`."""
     return "" if _PERMISSION.fullmatch(value) else "must be a permission such as versions.create"
@@ -198,6 +223,13 @@ def principal(value: str) -> str:
 def certificate_name(value: str) -> str:
     """A subject alternative name."""
     return "" if _CERTIFICATE_NAME.fullmatch(value) else "must be uri:{URI} or dns:{name}, at most 512 characters"
+
+
+def signing_identity(value: str) -> str:
+    """A subject alternative name of a signing certificate."""
+    if _SIGNING_IDENTITY.fullmatch(value):
+        return ""
+    return "must be uri:{URI}, dns:{name} or email:{address}, as the certificate has it"
 
 
 def file_path(value: str) -> str:

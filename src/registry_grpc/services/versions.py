@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from registry_grpc.domain.names import ModelName, ProjectName, VersionName
+from registry_grpc.domain.resources import VersionState
 from registry_grpc.services.codec.enums import VERSION_STATE
 from registry_grpc.services.codec.versions import (
     METADATA_FIELDS,
@@ -19,11 +20,14 @@ from registry_grpc.services.masks import fields_to_create, fields_to_update
 from registry_grpc.v1 import versions_pb2
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from registry_grpc.services.edge import Context, Edge
     from registry_grpc.services.pages import Pages
     from registry_grpc.usecases.copying import CopyVersion
     from registry_grpc.usecases.deletion import DeleteVersion, UndeleteVersion
     from registry_grpc.usecases.finalize import FinalizeVersion
+    from registry_grpc.usecases.governance.withdrawing import SetVersionState
     from registry_grpc.usecases.purge import PurgeVersion
     from registry_grpc.usecases.versions import (
         BatchGetVersions,
@@ -48,6 +52,7 @@ class VersionVerbs:
     undelete: UndeleteVersion
     purge: PurgeVersion
     copy: CopyVersion
+    set_state: Callable[[VersionState], SetVersionState]
 
 
 class VersionMethods:
@@ -173,5 +178,35 @@ class VersionMethods:
         return await self._edge.mutate(
             request,
             lambda call: self._versions.copy(call, parent, source, request.version_label),
+            version_to_wire,
+        )
+
+    async def DeprecateVersion(
+        self, request: versions_pb2.DeprecateVersionRequest, context: Context
+    ) -> versions_pb2.ModelVersion:
+        name = VersionName.parse(request.name)
+        return await self._edge.mutate(
+            request,
+            lambda call: self._versions.set_state(VersionState.DEPRECATED)(call, name, request.etag, request.reason),
+            version_to_wire,
+        )
+
+    async def YankVersion(
+        self, request: versions_pb2.YankVersionRequest, context: Context
+    ) -> versions_pb2.ModelVersion:
+        name = VersionName.parse(request.name)
+        return await self._edge.mutate(
+            request,
+            lambda call: self._versions.set_state(VersionState.YANKED)(call, name, request.etag, request.reason),
+            version_to_wire,
+        )
+
+    async def ReinstateVersion(
+        self, request: versions_pb2.ReinstateVersionRequest, context: Context
+    ) -> versions_pb2.ModelVersion:
+        name = VersionName.parse(request.name)
+        return await self._edge.mutate(
+            request,
+            lambda call: self._versions.set_state(VersionState.READY)(call, name, request.etag, request.reason),
             version_to_wire,
         )

@@ -14,7 +14,7 @@ from registry_grpc.usecases.checks import locked_model, require_draft, require_l
 from registry_grpc.usecases.quotas import charge, claimed, draft_retention
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import timedelta
 
     from registry_grpc.domain.access import Grant
@@ -98,8 +98,9 @@ def put_files(
     files: Sequence[tuple[str, Blob, str]],
     revision: int,
     retention: timedelta,
+    contributors: Iterable[str],
 ) -> tuple[Artifact, ...]:
-    """Write the files (path, bytes, media type) into a locked draft, after `Unit.advance`."""
+    """Write the files (path, bytes, media type) into a locked draft, after `Unit.advance`; `contributors` sent them."""
     artifacts = tuple(
         Artifact(
             version=version.name,
@@ -124,6 +125,7 @@ def put_files(
             total_size_bytes=size_bytes,
             update_time=unit.now,
             expire_time=unit.now + retention,
+            contributors=tuple(sorted({*version.contributors, *contributors})),
             revision=revision,
         ),
     )
@@ -194,7 +196,7 @@ class AttachArtifacts:
             if revived:
                 charge(unit, name.project, Usage(stored_bytes=revived))
             revision = unit.advance(str(name))
-            artifacts = put_files(unit, version, files, revision, rest)
+            artifacts = put_files(unit, version, files, revision, rest, (call.principal.name,))
             return Attached(artifacts=artifacts, revision=revision)
 
         return self.store.write(work, call)

@@ -12,14 +12,30 @@ if TYPE_CHECKING:
 
     from registry_grpc.domain.access import Grant, Role, RoleBinding, ServiceAccount
     from registry_grpc.domain.deployments import Deployment
+    from registry_grpc.domain.evidence import TrustedSigner
     from registry_grpc.domain.names import ModelName
+    from registry_grpc.domain.policies import Policy
+    from registry_grpc.domain.promotion import PromotionRequest
     from registry_grpc.domain.resources import Model, Project, Version
     from registry_grpc.domain.webhooks import Webhook
     from registry_grpc.ports.store import Reader, Unit
 
 
 def require_etag(
-    resource: Project | Model | Version | Deployment | Role | RoleBinding | ServiceAccount | Webhook, etag: str
+    resource: (
+        Project
+        | Model
+        | Version
+        | Deployment
+        | Role
+        | RoleBinding
+        | ServiceAccount
+        | TrustedSigner
+        | Webhook
+        | Policy
+        | PromotionRequest
+    ),
+    etag: str,
 ) -> None:
     """Refuse a stale etag; an empty one means any.
 

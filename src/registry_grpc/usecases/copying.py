@@ -45,6 +45,8 @@ class CopyVersion:
     def __call__(self, call: Call[Version], parent: ModelName, source: VersionName, label: str) -> Committed[Version]:
         """The copy, in the initial stage of its project. Owner, tags, annotations and aliases stay behind.
 
+        Whoever made the original, or put bytes into it, counts as having made the copy too.
+
         Raises: MODEL_NOT_FOUND, VERSION_NOT_FOUND, VERSION_STATE for a draft or yanked source, ARTIFACT_CORRUPT,
             RESOURCE_EXISTS (label taken), QUOTA_EXCEEDED.
         """
@@ -82,6 +84,7 @@ class CopyVersion:
                 total_size_bytes=original.total_size_bytes,
                 manifest_digest=original.manifest_digest,
                 creator=call.principal.name,
+                contributors=tuple(sorted({original.creator, *original.contributors})),
                 copied_from=str(source),
                 create_time=unit.now,
                 update_time=unit.now,

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from registry_grpc.domain.errors import Reason, RegistryError
 from registry_grpc.domain.events import Action
 from registry_grpc.domain.pointers import StageAction
+from registry_grpc.domain.policies import MAX_POLICIES
 from registry_grpc.domain.resources import VersionState
 from registry_grpc.domain.tenancy import Usage
 from registry_grpc.usecases.checks import locked_model, require_etag, require_restorable
 from registry_grpc.usecases.holders import require_free
-from registry_grpc.usecases.placement import Placement
+from registry_grpc.usecases.placement import Placement, stage_pointer
 from registry_grpc.usecases.quotas import charge
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class DeleteVersion:
 
 @dataclass(frozen=True, slots=True)
 class UndeleteVersion:
-    """Brings a deleted version back, into the stage it had unless that is exclusive and taken."""
+    """Brings a deleted version back, into the stage it had unless that is exclusive and taken, frozen, or guarded."""
 
     store: Store
     draft_retention: timedelta
@@ -81,6 +82,8 @@ class UndeleteVersion:
             known = {stage.id for stage in project.stages}
             taken = version.stage in exclusive and unit.versions.newest_holder(model.uid, version.stage) is not None
             stage = "" if taken or version.stage not in known else version.stage
+            if stage and _is_gated(unit, model, stage):
+                stage = ""  # what is behind a gate is entered through the gate
             if any(each.id == stage and each.protected for each in project.stages):
                 call.grant.require(name, stages=(stage,), tags=(model.tags, version.tags))
             draft = version.state is VersionState.DRAFT
@@ -97,6 +100,12 @@ class UndeleteVersion:
             return _place(unit, call, project, model, revision, restored, Action.UNDELETED)
 
         return self.store.write(work, call)
+
+
+def _is_gated(unit: Unit, model: Model, stage: str) -> bool:
+    policies = unit.policies.list(model.name.project, after="", limit=MAX_POLICIES)
+    frozen = stage_pointer(unit, model, stage).freeze is not None
+    return frozen or any(policy.guards(model.name, stage) for policy in policies)
 
 
 def _place(

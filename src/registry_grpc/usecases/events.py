@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from registry_grpc.domain.artifacts import Artifact
 from registry_grpc.domain.deployments import Deployment
 from registry_grpc.domain.errors import Reason, RegistryError
+from registry_grpc.domain.evidence import Evidence, ModelSignature
 from registry_grpc.domain.names import ModelName
 from registry_grpc.domain.pointers import Pointer, PointerKind
+from registry_grpc.domain.policies import Policy
+from registry_grpc.domain.promotion import PromotionRequest
 from registry_grpc.domain.resources import Model, Project, Version
 from registry_grpc.domain.resumption import NO_PRINT, Position, fingerprint_of
 from registry_grpc.usecases.checks import require_live_model
@@ -219,7 +222,9 @@ def kind_of(resource: Resource) -> str:
             return "Stage" if resource.kind is PointerKind.STAGE else "Alias"
         case Version():
             return "ModelVersion"
-        case Project() | Model() | Artifact() | Deployment():
+        case Project() | Model() | Artifact() | Deployment() | Policy() | PromotionRequest():
+            return type(resource).__name__
+        case Evidence() | ModelSignature():
             return type(resource).__name__
     return ""
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from registry_grpc.domain.artifacts import BlobState
 from registry_grpc.domain.calls import SYSTEM
 from registry_grpc.domain.errors import Reason, RegistryError
-from registry_grpc.domain.events import Denial
+from registry_grpc.domain.events import Occurrence
 from registry_grpc.domain.garbage import NOTHING, Collected, Tally
 from registry_grpc.domain.tenancy import Usage
 from registry_grpc.failpoints import failpoint
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from registry_grpc.domain.artifacts import Blob
+    from registry_grpc.domain.calls import Principal
     from registry_grpc.ports.artifacts import ArtifactStore
     from registry_grpc.ports.store import Reader, Store, Unit
     from registry_grpc.usecases.orphans import SweepOrphans
@@ -89,19 +90,19 @@ class CollectGarbage:
             more=bool(after) or swept.more,
         )
 
-    def __call__(self, actor: str = SYSTEM.name, *, adopt_store: bool = False) -> Collected:
+    def __call__(self, by: Principal = SYSTEM, *, adopt_store: bool = False) -> Collected:
         """Remove what is past its grace, for `budget_s` or `MOST` objects.
 
         Raises: GARBAGE_FROZEN, STORAGE_UNAVAILABLE, DATABASE_UNAVAILABLE.
         """
         with self._one:
-            self._require_mark(actor, adopt_store=adopt_store)
+            self._require_mark(by, adopt_store=adopt_store)
             began = time.monotonic()
             # A third for each, so that none keeps the others from their turn.
             marked_all = self._mark(began + self.budget_s / 3)
-            collected, more = self._collect(actor, began + self.budget_s * 2 / 3)
+            collected, more = self._collect(by, began + self.budget_s * 2 / 3)
             swept = self.orphans(began + self.budget_s)
-            self._tell(actor, "orphan", swept.gone)
+            self._tell(by, "orphan", swept.gone)
             waiting, _ = self.store.read(lambda reader: reader.garbage.totals(reader.now - self.grace))
             return Collected(
                 waiting=waiting,
@@ -111,11 +112,11 @@ class CollectGarbage:
                 more=more or swept.more or not marked_all,
             )
 
-    def _require_mark(self, actor: str, *, adopt_store: bool) -> None:
+    def _require_mark(self, by: Principal, *, adopt_store: bool) -> None:
         try:
             if adopt_store:
                 self.mark.adopt()
-                self._note(actor, "ADOPTED the artifact store")
+                self._note(by, "ADOPTED the artifact store")
             else:
                 self.mark.require(leave=True)
         except RegistryError as error:
@@ -147,7 +148,7 @@ class CollectGarbage:
         self.store.write(work)
         failpoint("garbage.marked")
 
-    def _collect(self, actor: str, end: float) -> tuple[Tally, bool]:
+    def _collect(self, by: Principal, end: float) -> tuple[Tally, bool]:
         total, after, failure = NOTHING, None, None
         while total.count < MOST and time.monotonic() < end:
             batch = self.store.read(lambda reader, after=after: self._due(reader, after))  # type: ignore[misc]
@@ -164,7 +165,7 @@ class CollectGarbage:
             total += Tally.of(deleted) + buried
             if failure is not None:
                 break
-        self._tell(actor, "blob", total)
+        self._tell(by, "blob", total)
         if failure is not None:
             raise failure
         return total, bool(self.store.read(lambda reader: self._due(reader, None, 1)))
@@ -201,16 +202,23 @@ class CollectGarbage:
             deleted += blobs
         return deleted, None
 
-    def _tell(self, actor: str, kind: str, tally: Tally) -> None:
+    def _tell(self, by: Principal, kind: str, tally: Tally) -> None:
         if tally.count:
             self.observer.collected(kind, tally)
-            self._note(actor, f"COLLECTED {tally.count} {kind}s, {tally.size_bytes} bytes")
+            self._note(by, f"COLLECTED {tally.count} {kind}s, {tally.size_bytes} bytes")
 
-    def _note(self, actor: str, outcome: str) -> None:
+    def _note(self, by: Principal, outcome: str) -> None:
         """An audit entry; what is collected is no revision, since no resource changes."""
         method = "system.CollectGarbage"
-        entry = Denial(actor=actor, method=method, resource="garbage", request_id="", outcome=outcome)
-        self.store.record_denials([entry])
+        entry = Occurrence(
+            actor=by.name,
+            method=method,
+            resource="garbage",
+            request_id="",
+            outcome=outcome,
+            authentication=by.method,
+        )
+        self.store.record_occurrences([entry])
 
 
 def _is_over(blob: Blob, before: datetime, now: datetime, in_use: Collection[str]) -> bool:

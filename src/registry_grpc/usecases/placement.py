@@ -35,13 +35,30 @@ def target_of(version: Version) -> Target:
 
 def stage_pointer(reader: Reader, model: Model, stage: str) -> Pointer:
     """The pointer of a stage; a vacant one of generation 0 when the stage never had a holder."""
-    return reader.pointers.get(model.uid, PointerKind.STAGE, stage) or Pointer(
-        model=model.name,
-        model_uid=model.uid,
-        kind=PointerKind.STAGE,
-        id=stage,
-        target=None,
-    )
+    return reader.pointers.get(model.uid, PointerKind.STAGE, stage) or _vacant(model, stage)
+
+
+def stage_pointers(reader: Reader, model: Model, *stages: str) -> list[Pointer]:
+    """As `stage_pointer`, for several at once; an empty id is a stage nobody ever held."""
+    known = {pointer.id: pointer for pointer in reader.pointers.list(model.uid, PointerKind.STAGE)}
+    return [known.get(stage) or _vacant(model, stage) for stage in stages]
+
+
+def _vacant(model: Model, stage: str) -> Pointer:
+    return Pointer(model=model.name, model_uid=model.uid, kind=PointerKind.STAGE, id=stage, target=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """What a promotion or rollback went through, for the history."""
+
+    promotion_request: str = ""
+    policies: tuple[str, ...] = ()
+    break_glass: bool = False
+
+
+NO_GATE = Passage()
+_ASKED = frozenset({StageAction.PROMOTED, StageAction.ROLLED_BACK})
 
 
 @dataclass(slots=True)
@@ -54,6 +71,8 @@ class Placement:
     model: Model
     revision: int
     justification: str = ""
+    passed: Passage = field(default_factory=Passage)
+    """What the arrival that was asked for went through."""
     _touched: dict[str, int] = field(default_factory=dict)
     """Stage id → number of the version whose arrival the pointer must show, 0 for whichever holder is newest."""
     _moved: list[Version] = field(default_factory=list)
@@ -80,6 +99,7 @@ class Placement:
     ) -> Version:
         """Write `version`, which came from `came_from` to `stage`, and remember what must follow."""
         now = self.unit.now
+        passed = self.passed if action in _ASKED else NO_GATE
         after = replace(version, update_time=now, revision=self.revision)
         self.unit.versions.update(after)
         self.unit.history.append(
@@ -98,6 +118,9 @@ class Placement:
                 justification=self.justification,
                 request_id=self.call.request_id,
                 assign_time=now,
+                promotion_request=passed.promotion_request,
+                policies=passed.policies,
+                break_glass=passed.break_glass,
             ),
         )
         self._rows += 1
@@ -116,6 +139,10 @@ class Placement:
         renewed.add(self._renew_latest())
         for version in self._moved:
             self._announce_others(version, renewed)
+
+    def show(self, version: Version) -> None:
+        """Nothing moved, but `version` says something else of itself now."""
+        self._announce_others(version, {self._renew_latest()})
 
     def _renew_stage(self, stage: str) -> str:
         before = stage_pointer(self.unit, self.model, stage)
@@ -158,3 +185,9 @@ class Placement:
         for pointer in self.unit.pointers.of_version(version.uid):
             if pointer.id not in renewed:
                 self.unit.record(Action.ASSIGNED, pointer)
+
+
+def renew_pointers(unit: Unit, call: Call[Any], model: Model, version: Version, revision: int) -> None:
+    """Bring `latest` in line with a version whose state changed, and tell followers of every pointer that shows it."""
+    placement = Placement(unit, call, unit.projects.get(model.name.project), model, revision)
+    placement.show(version)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from registry_grpc.domain.errors import Reason, RegistryError
+from registry_grpc.domain.errors import Reason, RegistryError, invalid_field
 from registry_grpc.domain.events import Action
+from registry_grpc.domain.policies import MAX_POLICIES
 from registry_grpc.domain.resources import Project
-from registry_grpc.domain.stages import DEFAULT_STAGES, check_stages
+from registry_grpc.domain.stages import DEFAULT_STAGES, check_stages, initial_stage
 from registry_grpc.domain.tenancy import check_quotas, check_retention
 from registry_grpc.usecases.checks import require_etag
 
@@ -118,6 +119,7 @@ class UpdateProject:
                 raise RegistryError(Reason.PROJECT_DELETED, f"{name} is deleted; undelete it first", resource=name)
             if "stages" in changes:
                 self._require_no_stranding(unit, before, changes["stages"])
+                _require_unguarded(unit, before, initial_stage(replace(before, stages=tuple(changes["stages"]))).id)
             revision = unit.advance(str(name))
             after = replace(before, **changes, update_time=unit.now, revision=revision)
             unit.projects.update(after)
@@ -155,3 +157,15 @@ class UpdateProject:
                 f"stage {alias.id!r} cannot be added: {alias.name} is an alias of that name; rename one",
                 resource=alias.name,
             )
+
+
+def _require_unguarded(unit: Unit, project: Project, initial: str) -> None:
+    """Refuse to let new versions into a stage that a policy guards: they enter the initial one without a promotion.
+
+    Raises: INVALID_FIELD.
+    """
+    if initial == initial_stage(project).id:
+        return
+    for policy in unit.policies.list(project.name.project, after="", limit=MAX_POLICIES):
+        if initial in policy.stages:
+            raise invalid_field("project.stages", f"{initial!r} cannot be initial: {policy.name} guards it")

@@ -58,6 +58,8 @@ class Purger:
             unit.usage.change(project, change)
         unit.advance(str(version.name))
         unit.artifacts.delete_of(version.uid)
+        unit.signatures.delete_of(version.uid)
+        unit.evidence.delete_of(version.uid)
         unit.versions.delete(version.uid)
         unit.blobs.condemn(blobs)
         unit.record(Action.PURGED, version)

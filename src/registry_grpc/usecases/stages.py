@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from registry_grpc.domain.errors import Reason, RegistryError
@@ -12,12 +12,13 @@ from registry_grpc.domain.stages import (
     exit_stage,
     require_assignable,
     require_holder,
-    require_transition,
     rollback_candidates,
     stage_of,
 )
 from registry_grpc.usecases.checks import live_model, locked_model, require_manifest_digest, require_move
-from registry_grpc.usecases.placement import Placement, stage_pointer
+from registry_grpc.usecases.governance.gate import Gate, require_unfrozen
+from registry_grpc.usecases.moving import Condition, Move, StageChange
+from registry_grpc.usecases.placement import Placement, stage_pointer, stage_pointers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -25,29 +26,10 @@ if TYPE_CHECKING:
     from registry_grpc.domain.calls import Call, Committed
     from registry_grpc.domain.names import ModelName, PointerName, VersionName
     from registry_grpc.domain.pointers import Assignment, Pointer
-    from registry_grpc.domain.resources import Model, Project, StageDefinition, Version
+    from registry_grpc.domain.resources import Model, Version
     from registry_grpc.ports.store import Reader, Store, Unit
 
 HISTORY_PAGE = 200
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StageChange:
-    """A stage before and after a change, and the revision of it."""
-
-    before: Pointer
-    after: Pointer
-    revision: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Condition:
-    """What must hold for a change of a stage to go ahead (compare and swap), and why it is made."""
-
-    expected: int | None = None
-    """Number of the version that must hold the stage; 0 for none; None for any."""
-    etag: str = ""
-    justification: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +37,7 @@ class PromoteVersion:
     """Moves a version into a stage; the holder of an exclusive stage leaves in the same transaction."""
 
     store: Store
+    gate: Gate = field(default_factory=Gate)
 
     def __call__(
         self,
@@ -67,7 +50,7 @@ class PromoteVersion:
         """The stage before and after; promoting its present holder changes nothing.
 
         Raises: VERSION_NOT_FOUND, STAGE_NOT_FOUND, VERSION_STATE, STAGE_MOVED, ETAG_MISMATCH, STATE_TRANSITION,
-            DIGEST_MISMATCH.
+            DIGEST_MISMATCH, STAGE_FROZEN, POLICY_VIOLATION, APPROVAL_REQUIRED.
         """
 
         def work(unit: Unit) -> StageChange:
@@ -78,12 +61,12 @@ class PromoteVersion:
             require_assignable(version)
             require_manifest_digest(version, manifest_digest)
             require_move(call.grant, project, stage_id, version, model)
-            before = stage_pointer(unit, model, stage_id)
+            before, leaves = stage_pointers(unit, model, stage_id, version.stage)
             if before.number == name.number:
                 return StageChange(before=before, after=before, revision=before.revision)
             require_holder(before, condition.expected, condition.etag)
-            move = _Move(unit, call, project, model, stage, condition.justification)
-            return move.hand_over(before, version, StageAction.PROMOTED)
+            move = Move(unit, call, project, model, stage, condition, self.gate)
+            return move.hand_over(before, version, StageAction.PROMOTED, leaves)
 
         return self.store.write(work, call)
 
@@ -93,6 +76,7 @@ class RollbackStage:
     """Gives a stage back to the version before, or to an explicit one."""
 
     store: Store
+    gate: Gate = field(default_factory=Gate)
 
     def __call__(
         self, call: Call[StageChange], name: PointerName, target: int, condition: Condition
@@ -100,7 +84,7 @@ class RollbackStage:
         """The stage before and after; `target` 0 means the version before.
 
         Raises: STAGE_NOT_FOUND, NO_ROLLBACK_TARGET, VERSION_NOT_FOUND, VERSION_STATE, STAGE_MOVED, ETAG_MISMATCH,
-            STATE_TRANSITION.
+            STATE_TRANSITION, STAGE_FROZEN, POLICY_VIOLATION, APPROVAL_REQUIRED.
         """
 
         def work(unit: Unit) -> StageChange:
@@ -110,7 +94,7 @@ class RollbackStage:
             before = stage_pointer(unit, model, stage.id)
             require_holder(before, condition.expected, condition.etag)
             version = self._target(unit, model, before, target)
-            move = _Move(unit, call, project, model, stage, condition.justification)
+            move = Move(unit, call, project, model, stage, condition, self.gate)
             return move.hand_over(before, version, StageAction.ROLLED_BACK)
 
         return self.store.write(work, call)
@@ -157,7 +141,7 @@ class VacateStage:
     store: Store
 
     def __call__(self, call: Call[StageChange], name: PointerName, condition: Condition) -> Committed[StageChange]:
-        """Raises: STAGE_NOT_FOUND, STAGE_VACANT, STAGE_MOVED, ETAG_MISMATCH."""
+        """Raises: STAGE_NOT_FOUND, STAGE_VACANT, STAGE_MOVED, ETAG_MISMATCH, STAGE_FROZEN."""
 
         def work(unit: Unit) -> StageChange:
             model = locked_model(unit, name.parent)
@@ -167,6 +151,7 @@ class VacateStage:
             require_holder(before, condition.expected, condition.etag)
             if before.target is None:
                 raise stage_vacant(before)
+            require_unfrozen(before)
             holder = unit.versions.get(before.target.name)
             require_move(call.grant, project, stage.id, holder, model)
             revision = unit.advance(str(name))
@@ -186,40 +171,6 @@ def stage_vacant(pointer: Pointer) -> RegistryError:
         model=pointer.model,
         stage=pointer.id,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Move:
-    unit: Unit
-    call: Call[StageChange]
-    project: Project
-    model: Model
-    stage: StageDefinition
-    justification: str
-
-    def hand_over(self, before: Pointer, version: Version, action: StageAction) -> StageChange:
-        if version.stage != self.stage.id:
-            require_transition(version, self.stage, rollback=action is StageAction.ROLLED_BACK)
-        displaced = self.unit.versions.get(before.target.name) if self.stage.exclusive and before.target else None
-        require_move(self.call.grant, self.project, self.stage.id, version, self.model, displaced)
-        revision = self.unit.advance(str(before.name))
-        placement = Placement(
-            self.unit,
-            self.call,
-            self.project,
-            self.model,
-            revision,
-            self.justification,
-        )
-        if displaced is not None:
-            placement.move(displaced, exit_stage(self.project, self.stage), StageAction.DISPLACED)
-        placement.move(version, self.stage.id, action, previous=before.number)
-        placement.settle()
-        return StageChange(
-            before=before,
-            after=stage_pointer(self.unit, self.model, self.stage.id),
-            revision=revision,
-        )
 
 
 @dataclass(frozen=True, slots=True)

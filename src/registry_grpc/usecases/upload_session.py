@@ -251,7 +251,7 @@ class Session:
             if blob is None:
                 unit.blobs.heal(mine)
             files = [(row.path, blob or mine, row.media_type)]
-            (artifact,) = put_files(unit, version, files, revision, rest)
+            (artifact,) = put_files(unit, version, files, revision, rest, (row.creator, *row.writers))
             after = replace(
                 row,
                 state=UploadState.COMMITTED,

@@ -56,6 +56,7 @@ class UploadWriter:
                 state=UploadState.ACTIVE,
                 sealed_until=None,
                 epoch=before.epoch + 1,
+                writers=_writers(before, uploader.name),
                 expire_time=unit.now + self.upload_retention,
             )
             unit.uploads.update(after)
@@ -88,6 +89,11 @@ class UploadWriter:
             raise
         failpoint("upload.u2.after")
         return begun
+
+
+def _writers(upload: Upload, name: str) -> tuple[str, ...]:
+    known = name == upload.creator or name in upload.writers
+    return upload.writers if known else (*upload.writers, name)
 
 
 def is_sealed(upload: Upload, now: datetime) -> bool:

@@ -101,7 +101,7 @@ class StartUpload:
                 rest = draft_retention(unit, project, self.draft_retention)
                 revision = unit.advance(str(version.name))
                 files = [(upload.path, blob, upload.media_type)]
-                (artifact,) = put_files(unit, version, files, revision, rest)
+                (artifact,) = put_files(unit, version, files, revision, rest, (upload.creator,))
                 upload = replace(upload, state=UploadState.COMMITTED, deduplicated=True, artifact=artifact)
             unit.uploads.insert(upload)
             return upload

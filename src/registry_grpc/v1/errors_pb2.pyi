@@ -174,6 +174,22 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """NOT_FOUND: no such delivery. Metadata: resource."""
     ERROR_REASON_GARBAGE_FROZEN: _ErrorReason.ValueType  # 75
     """FAILED_PRECONDITION: the artifact store is marked as that of another database; nothing in it is deleted. Metadata: found."""
+    ERROR_REASON_POLICY_NOT_FOUND: _ErrorReason.ValueType  # 76
+    """NOT_FOUND: no such policy. Metadata: resource."""
+    ERROR_REASON_PROMOTION_REQUEST_NOT_FOUND: _ErrorReason.ValueType  # 77
+    """NOT_FOUND: no such promotion request. Metadata: resource."""
+    ERROR_REASON_SIGNATURE_NOT_FOUND: _ErrorReason.ValueType  # 78
+    """NOT_FOUND: no such signature. Metadata: resource."""
+    ERROR_REASON_EVIDENCE_NOT_FOUND: _ErrorReason.ValueType  # 79
+    """NOT_FOUND: no such evidence. Metadata: resource."""
+    ERROR_REASON_TRUSTED_SIGNER_NOT_FOUND: _ErrorReason.ValueType  # 80
+    """NOT_FOUND: no such trusted signer. Metadata: resource."""
+    ERROR_REASON_AUDIT_ENTRY_NOT_FOUND: _ErrorReason.ValueType  # 81
+    """NOT_FOUND: no such audit entry, or no checkpoint yet."""
+    ERROR_REASON_PROMOTION_CLOSED: _ErrorReason.ValueType  # 82
+    """FAILED_PRECONDITION: the promotion request has ended. Metadata: resource, state."""
+    ERROR_REASON_SELF_APPROVAL: _ErrorReason.ValueType  # 83
+    """PERMISSION_DENIED: nobody approves what is their own. Metadata: promotionRequest."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed. `ErrorInfo.domain` is always `registry-grpc`, `ErrorInfo.reason` is the value's name without the
@@ -332,4 +348,20 @@ ERROR_REASON_DELIVERY_NOT_FOUND: ErrorReason.ValueType  # 74
 """NOT_FOUND: no such delivery. Metadata: resource."""
 ERROR_REASON_GARBAGE_FROZEN: ErrorReason.ValueType  # 75
 """FAILED_PRECONDITION: the artifact store is marked as that of another database; nothing in it is deleted. Metadata: found."""
+ERROR_REASON_POLICY_NOT_FOUND: ErrorReason.ValueType  # 76
+"""NOT_FOUND: no such policy. Metadata: resource."""
+ERROR_REASON_PROMOTION_REQUEST_NOT_FOUND: ErrorReason.ValueType  # 77
+"""NOT_FOUND: no such promotion request. Metadata: resource."""
+ERROR_REASON_SIGNATURE_NOT_FOUND: ErrorReason.ValueType  # 78
+"""NOT_FOUND: no such signature. Metadata: resource."""
+ERROR_REASON_EVIDENCE_NOT_FOUND: ErrorReason.ValueType  # 79
+"""NOT_FOUND: no such evidence. Metadata: resource."""
+ERROR_REASON_TRUSTED_SIGNER_NOT_FOUND: ErrorReason.ValueType  # 80
+"""NOT_FOUND: no such trusted signer. Metadata: resource."""
+ERROR_REASON_AUDIT_ENTRY_NOT_FOUND: ErrorReason.ValueType  # 81
+"""NOT_FOUND: no such audit entry, or no checkpoint yet."""
+ERROR_REASON_PROMOTION_CLOSED: ErrorReason.ValueType  # 82
+"""FAILED_PRECONDITION: the promotion request has ended. Metadata: resource, state."""
+ERROR_REASON_SELF_APPROVAL: ErrorReason.ValueType  # 83
+"""PERMISSION_DENIED: nobody approves what is their own. Metadata: promotionRequest."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -12,6 +12,8 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from registry_grpc.v1 import artifacts_pb2 as _artifacts_pb2
 from registry_grpc.v1 import deployments_pb2 as _deployments_pb2
+from registry_grpc.v1 import evidence_pb2 as _evidence_pb2
+from registry_grpc.v1 import governance_pb2 as _governance_pb2
 from registry_grpc.v1 import models_pb2 as _models_pb2
 from registry_grpc.v1 import projects_pb2 as _projects_pb2
 from registry_grpc.v1 import stages_pb2 as _stages_pb2
@@ -63,6 +65,32 @@ class _EventActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventActi
     """Nothing was heard of a deployment for longer than it had promised."""
     EVENT_ACTION_CAME_BACK: _EventAction.ValueType  # 14
     """The deployment is heard of again."""
+    EVENT_ACTION_DEPRECATED: _EventAction.ValueType  # 15
+    """A version was deprecated."""
+    EVENT_ACTION_YANKED: _EventAction.ValueType  # 16
+    """A version was yanked."""
+    EVENT_ACTION_REINSTATED: _EventAction.ValueType  # 17
+    """A version was reinstated."""
+    EVENT_ACTION_FROZEN: _EventAction.ValueType  # 18
+    """A stage was frozen."""
+    EVENT_ACTION_UNFROZEN: _EventAction.ValueType  # 19
+    """A stage was unfrozen."""
+    EVENT_ACTION_APPROVED: _EventAction.ValueType  # 20
+    """Somebody approved a promotion request."""
+    EVENT_ACTION_REJECTED: _EventAction.ValueType  # 21
+    """Somebody rejected a promotion request."""
+    EVENT_ACTION_WITHDRAWN: _EventAction.ValueType  # 22
+    """A promotion request was withdrawn."""
+    EVENT_ACTION_COMMITTED: _EventAction.ValueType  # 23
+    """A promotion request was committed."""
+    EVENT_ACTION_EXPIRED: _EventAction.ValueType  # 24
+    """The time of a promotion request was over."""
+    EVENT_ACTION_SUPERSEDED: _EventAction.ValueType  # 25
+    """Another version came into the stage of a promotion request."""
+    EVENT_ACTION_COMMENTED: _EventAction.ValueType  # 26
+    """Somebody commented on a promotion request."""
+    EVENT_ACTION_BROKE_GLASS: _EventAction.ValueType  # 27
+    """A stage moved past its policies."""
 
 class EventAction(_EventAction, metaclass=_EventActionEnumTypeWrapper):
     """What happened to a resource."""
@@ -97,6 +125,32 @@ EVENT_ACTION_WENT_STALE: EventAction.ValueType  # 13
 """Nothing was heard of a deployment for longer than it had promised."""
 EVENT_ACTION_CAME_BACK: EventAction.ValueType  # 14
 """The deployment is heard of again."""
+EVENT_ACTION_DEPRECATED: EventAction.ValueType  # 15
+"""A version was deprecated."""
+EVENT_ACTION_YANKED: EventAction.ValueType  # 16
+"""A version was yanked."""
+EVENT_ACTION_REINSTATED: EventAction.ValueType  # 17
+"""A version was reinstated."""
+EVENT_ACTION_FROZEN: EventAction.ValueType  # 18
+"""A stage was frozen."""
+EVENT_ACTION_UNFROZEN: EventAction.ValueType  # 19
+"""A stage was unfrozen."""
+EVENT_ACTION_APPROVED: EventAction.ValueType  # 20
+"""Somebody approved a promotion request."""
+EVENT_ACTION_REJECTED: EventAction.ValueType  # 21
+"""Somebody rejected a promotion request."""
+EVENT_ACTION_WITHDRAWN: EventAction.ValueType  # 22
+"""A promotion request was withdrawn."""
+EVENT_ACTION_COMMITTED: EventAction.ValueType  # 23
+"""A promotion request was committed."""
+EVENT_ACTION_EXPIRED: EventAction.ValueType  # 24
+"""The time of a promotion request was over."""
+EVENT_ACTION_SUPERSEDED: EventAction.ValueType  # 25
+"""Another version came into the stage of a promotion request."""
+EVENT_ACTION_COMMENTED: EventAction.ValueType  # 26
+"""Somebody commented on a promotion request."""
+EVENT_ACTION_BROKE_GLASS: EventAction.ValueType  # 27
+"""A stage moved past its policies."""
 Global___EventAction: _TypeAlias = EventAction  # noqa: Y015
 
 @_typing.final
@@ -115,6 +169,10 @@ class Event(_message.Message):
     ALIAS_FIELD_NUMBER: _builtins.int
     ARTIFACT_FIELD_NUMBER: _builtins.int
     DEPLOYMENT_FIELD_NUMBER: _builtins.int
+    PROMOTION_REQUEST_FIELD_NUMBER: _builtins.int
+    POLICY_FIELD_NUMBER: _builtins.int
+    EVIDENCE_FIELD_NUMBER: _builtins.int
+    SIGNATURE_FIELD_NUMBER: _builtins.int
     ACTOR_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     TIME_FIELD_NUMBER: _builtins.int
@@ -122,7 +180,9 @@ class Event(_message.Message):
     name: _builtins.str
     """Resource name of what changed."""
     resource_type: _builtins.str
-    """`Project`, `Model`, `ModelVersion`, `Stage`, `Alias`, `Artifact` or `Deployment`."""
+    """`Project`, `Model`, `ModelVersion`, `Stage`, `Alias`, `Artifact`, `Deployment`, `PromotionRequest`, `Policy`,
+    `Evidence` or `ModelSignature`.
+    """
     action: Global___EventAction.ValueType
     """What happened."""
     actor: _builtins.str
@@ -160,6 +220,22 @@ class Event(_message.Message):
         """A deployment."""
 
     @_builtins.property
+    def promotion_request(self) -> _governance_pb2.PromotionRequest:
+        """A promotion request."""
+
+    @_builtins.property
+    def policy(self) -> _governance_pb2.Policy:
+        """A policy."""
+
+    @_builtins.property
+    def evidence(self) -> _evidence_pb2.Evidence:
+        """Evidence of a version."""
+
+    @_builtins.property
+    def signature(self) -> _evidence_pb2.ModelSignature:
+        """A signature of a version, without its bundle."""
+
+    @_builtins.property
     def time(self) -> _timestamp_pb2.Timestamp:
         """When it was committed, by the database's clock."""
 
@@ -176,16 +252,20 @@ class Event(_message.Message):
         alias: _models_pb2.Alias | None = ...,
         artifact: _artifacts_pb2.Artifact | None = ...,
         deployment: _deployments_pb2.Deployment | None = ...,
+        promotion_request: _governance_pb2.PromotionRequest | None = ...,
+        policy: _governance_pb2.Policy | None = ...,
+        evidence: _evidence_pb2.Evidence | None = ...,
+        signature: _evidence_pb2.ModelSignature | None = ...,
         actor: _builtins.str = ...,
         request_id: _builtins.str = ...,
         time: _timestamp_pb2.Timestamp | None = ...,
         revision: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias", "artifact", b"artifact", "deployment", b"deployment", "model", b"model", "project", b"project", "resource", b"resource", "stage", b"stage", "time", b"time", "version", b"version"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias", "artifact", b"artifact", "deployment", b"deployment", "evidence", b"evidence", "model", b"model", "policy", b"policy", "project", b"project", "promotion_request", b"promotion_request", "resource", b"resource", "signature", b"signature", "stage", b"stage", "time", b"time", "version", b"version"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "actor", b"actor", "alias", b"alias", "artifact", b"artifact", "deployment", b"deployment", "model", b"model", "name", b"name", "project", b"project", "request_id", b"request_id", "resource", b"resource", "resource_type", b"resource_type", "revision", b"revision", "stage", b"stage", "time", b"time", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "actor", b"actor", "alias", b"alias", "artifact", b"artifact", "deployment", b"deployment", "evidence", b"evidence", "model", b"model", "name", b"name", "policy", b"policy", "project", b"project", "promotion_request", b"promotion_request", "request_id", b"request_id", "resource", b"resource", "resource_type", b"resource_type", "revision", b"revision", "signature", b"signature", "stage", b"stage", "time", b"time", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_resource: _TypeAlias = _typing.Literal["project", "model", "version", "stage", "alias", "artifact", "deployment"]  # noqa: Y015
+    _WhichOneofReturnType_resource: _TypeAlias = _typing.Literal["project", "model", "version", "stage", "alias", "artifact", "deployment", "promotion_request", "policy", "evidence", "signature"]  # noqa: Y015
     _WhichOneofArgType_resource: _TypeAlias = _typing.Literal["resource", b"resource"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_resource) -> _WhichOneofReturnType_resource | None: ...
 

@@ -121,6 +121,21 @@ class ModelServiceStub(object):
                 request_serializer=registry__grpc_dot_v1_dot_versions__pb2.UndeleteVersionRequest.SerializeToString,
                 response_deserializer=registry__grpc_dot_v1_dot_versions__pb2.ModelVersion.FromString,
                 _registered_method=True)
+        self.DeprecateVersion = channel.unary_unary(
+                '/registry_grpc.v1.ModelService/DeprecateVersion',
+                request_serializer=registry__grpc_dot_v1_dot_versions__pb2.DeprecateVersionRequest.SerializeToString,
+                response_deserializer=registry__grpc_dot_v1_dot_versions__pb2.ModelVersion.FromString,
+                _registered_method=True)
+        self.YankVersion = channel.unary_unary(
+                '/registry_grpc.v1.ModelService/YankVersion',
+                request_serializer=registry__grpc_dot_v1_dot_versions__pb2.YankVersionRequest.SerializeToString,
+                response_deserializer=registry__grpc_dot_v1_dot_versions__pb2.ModelVersion.FromString,
+                _registered_method=True)
+        self.ReinstateVersion = channel.unary_unary(
+                '/registry_grpc.v1.ModelService/ReinstateVersion',
+                request_serializer=registry__grpc_dot_v1_dot_versions__pb2.ReinstateVersionRequest.SerializeToString,
+                response_deserializer=registry__grpc_dot_v1_dot_versions__pb2.ModelVersion.FromString,
+                _registered_method=True)
         self.ListAliases = channel.unary_unary(
                 '/registry_grpc.v1.ModelService/ListAliases',
                 request_serializer=registry__grpc_dot_v1_dot_models__pb2.ListAliasesRequest.SerializeToString,
@@ -258,6 +273,28 @@ class ModelServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeprecateVersion(self, request, context):
+        """Marks a version as one that nobody should take up; everything else goes on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def YankVersion(self, request, context):
+        """Withdraws a version: it cannot be promoted or rolled back to, and where it is, Resolve says so. Refused while it holds an
+        exclusive stage.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReinstateVersion(self, request, context):
+        """Makes a deprecated or yanked version READY again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListAliases(self, request, context):
         """Lists the aliases of a model, by alias. `latest` is not listed: it always is the newest READY version.
         """
@@ -358,6 +395,21 @@ def add_ModelServiceServicer_to_server(servicer, server):
             'UndeleteVersion': grpc.unary_unary_rpc_method_handler(
                     servicer.UndeleteVersion,
                     request_deserializer=registry__grpc_dot_v1_dot_versions__pb2.UndeleteVersionRequest.FromString,
+                    response_serializer=registry__grpc_dot_v1_dot_versions__pb2.ModelVersion.SerializeToString,
+            ),
+            'DeprecateVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeprecateVersion,
+                    request_deserializer=registry__grpc_dot_v1_dot_versions__pb2.DeprecateVersionRequest.FromString,
+                    response_serializer=registry__grpc_dot_v1_dot_versions__pb2.ModelVersion.SerializeToString,
+            ),
+            'YankVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.YankVersion,
+                    request_deserializer=registry__grpc_dot_v1_dot_versions__pb2.YankVersionRequest.FromString,
+                    response_serializer=registry__grpc_dot_v1_dot_versions__pb2.ModelVersion.SerializeToString,
+            ),
+            'ReinstateVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReinstateVersion,
+                    request_deserializer=registry__grpc_dot_v1_dot_versions__pb2.ReinstateVersionRequest.FromString,
                     response_serializer=registry__grpc_dot_v1_dot_versions__pb2.ModelVersion.SerializeToString,
             ),
             'ListAliases': grpc.unary_unary_rpc_method_handler(
@@ -830,6 +882,87 @@ class ModelService(object):
             target,
             '/registry_grpc.v1.ModelService/UndeleteVersion',
             registry__grpc_dot_v1_dot_versions__pb2.UndeleteVersionRequest.SerializeToString,
+            registry__grpc_dot_v1_dot_versions__pb2.ModelVersion.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeprecateVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/registry_grpc.v1.ModelService/DeprecateVersion',
+            registry__grpc_dot_v1_dot_versions__pb2.DeprecateVersionRequest.SerializeToString,
+            registry__grpc_dot_v1_dot_versions__pb2.ModelVersion.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def YankVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/registry_grpc.v1.ModelService/YankVersion',
+            registry__grpc_dot_v1_dot_versions__pb2.YankVersionRequest.SerializeToString,
+            registry__grpc_dot_v1_dot_versions__pb2.ModelVersion.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReinstateVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/registry_grpc.v1.ModelService/ReinstateVersion',
+            registry__grpc_dot_v1_dot_versions__pb2.ReinstateVersionRequest.SerializeToString,
             registry__grpc_dot_v1_dot_versions__pb2.ModelVersion.FromString,
             options,
             channel_credentials,

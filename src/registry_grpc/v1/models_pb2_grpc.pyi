@@ -72,6 +72,14 @@ class ModelServiceStub:
     """Deletes a version softly; refused while it is in a protected stage or aliased. Its number is never reused."""
     UndeleteVersion: _grpc.UnaryUnaryMultiCallable[_versions_pb2.UndeleteVersionRequest, _versions_pb2.ModelVersion]
     """Brings a deleted version back, into the stage it had unless that is exclusive and taken."""
+    DeprecateVersion: _grpc.UnaryUnaryMultiCallable[_versions_pb2.DeprecateVersionRequest, _versions_pb2.ModelVersion]
+    """Marks a version as one that nobody should take up; everything else goes on."""
+    YankVersion: _grpc.UnaryUnaryMultiCallable[_versions_pb2.YankVersionRequest, _versions_pb2.ModelVersion]
+    """Withdraws a version: it cannot be promoted or rolled back to, and where it is, Resolve says so. Refused while it holds an
+    exclusive stage.
+    """
+    ReinstateVersion: _grpc.UnaryUnaryMultiCallable[_versions_pb2.ReinstateVersionRequest, _versions_pb2.ModelVersion]
+    """Makes a deprecated or yanked version READY again."""
     ListAliases: _grpc.UnaryUnaryMultiCallable[_models_pb2.ListAliasesRequest, _models_pb2.ListAliasesResponse]
     """Lists the aliases of a model, by alias. `latest` is not listed: it always is the newest READY version."""
     UpdateAliases: _grpc.UnaryUnaryMultiCallable[_models_pb2.UpdateAliasesRequest, _models_pb2.UpdateAliasesResponse]
@@ -120,6 +128,14 @@ class ModelServiceAsyncStub(ModelServiceStub):
     """Deletes a version softly; refused while it is in a protected stage or aliased. Its number is never reused."""
     UndeleteVersion: _aio.UnaryUnaryMultiCallable[_versions_pb2.UndeleteVersionRequest, _versions_pb2.ModelVersion]  # type: ignore[assignment]
     """Brings a deleted version back, into the stage it had unless that is exclusive and taken."""
+    DeprecateVersion: _aio.UnaryUnaryMultiCallable[_versions_pb2.DeprecateVersionRequest, _versions_pb2.ModelVersion]  # type: ignore[assignment]
+    """Marks a version as one that nobody should take up; everything else goes on."""
+    YankVersion: _aio.UnaryUnaryMultiCallable[_versions_pb2.YankVersionRequest, _versions_pb2.ModelVersion]  # type: ignore[assignment]
+    """Withdraws a version: it cannot be promoted or rolled back to, and where it is, Resolve says so. Refused while it holds an
+    exclusive stage.
+    """
+    ReinstateVersion: _aio.UnaryUnaryMultiCallable[_versions_pb2.ReinstateVersionRequest, _versions_pb2.ModelVersion]  # type: ignore[assignment]
+    """Makes a deprecated or yanked version READY again."""
     ListAliases: _aio.UnaryUnaryMultiCallable[_models_pb2.ListAliasesRequest, _models_pb2.ListAliasesResponse]  # type: ignore[assignment]
     """Lists the aliases of a model, by alias. `latest` is not listed: it always is the newest READY version."""
     UpdateAliases: _aio.UnaryUnaryMultiCallable[_models_pb2.UpdateAliasesRequest, _models_pb2.UpdateAliasesResponse]  # type: ignore[assignment]
@@ -267,6 +283,32 @@ class ModelServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_versions_pb2.ModelVersion, _abc.Awaitable[_versions_pb2.ModelVersion]]:
         """Brings a deleted version back, into the stage it had unless that is exclusive and taken."""
+
+    @_abc_1.abstractmethod
+    def DeprecateVersion(
+        self,
+        request: _versions_pb2.DeprecateVersionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_versions_pb2.ModelVersion, _abc.Awaitable[_versions_pb2.ModelVersion]]:
+        """Marks a version as one that nobody should take up; everything else goes on."""
+
+    @_abc_1.abstractmethod
+    def YankVersion(
+        self,
+        request: _versions_pb2.YankVersionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_versions_pb2.ModelVersion, _abc.Awaitable[_versions_pb2.ModelVersion]]:
+        """Withdraws a version: it cannot be promoted or rolled back to, and where it is, Resolve says so. Refused while it holds an
+        exclusive stage.
+        """
+
+    @_abc_1.abstractmethod
+    def ReinstateVersion(
+        self,
+        request: _versions_pb2.ReinstateVersionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_versions_pb2.ModelVersion, _abc.Awaitable[_versions_pb2.ModelVersion]]:
+        """Makes a deprecated or yanked version READY again."""
 
     @_abc_1.abstractmethod
     def ListAliases(

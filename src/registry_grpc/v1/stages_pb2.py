@@ -30,9 +30,10 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from google.rpc import status_pb2 as google_dot_rpc_dot_status__pb2
 from registry_grpc.v1 import artifacts_pb2 as registry__grpc_dot_v1_dot_artifacts__pb2
+from registry_grpc.v1 import governance_pb2 as registry__grpc_dot_v1_dot_governance__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dregistry_grpc/v1/stages.proto\x12\x10registry_grpc.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a registry_grpc/v1/artifacts.proto\"\x99\x03\n\x05Stage\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x15\n\x07version\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1c\n\x0eversion_number\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1d\n\x0fmanifest_digest\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x61ssign_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x13\n\x05\x61\x63tor\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1b\n\rjustification\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1e\n\x10previous_version\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ngeneration\x18\t \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\n \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08revision\x18\x0b \x01(\x03\x42\x04\xe2\x41\x01\x03:Y\xea\x41V\n\x13registry-grpc/Stage\x12\x30projects/{project}/models/{model}/stages/{stage}*\x06stages2\x05stage\"\x84\x03\n\x0fStageAssignment\x12\x13\n\x05stage\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\nfrom_stage\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07version\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1c\n\x0eversion_number\x18\x04 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1d\n\x0fmanifest_digest\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1e\n\x10previous_version\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x33\n\x06\x61\x63tion\x18\x07 \x01(\x0e\x32\x1d.registry_grpc.v1.StageActionB\x04\xe2\x41\x01\x03\x12\x13\n\x05\x61\x63tor\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1b\n\rjustification\x18\t \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x61ssign_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x16\n\x08revision\x18\x0b \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x18\n\nrequest_id\x18\x0c \x01(\tB\x04\xe2\x41\x01\x03\"\xcd\x02\n\x0eResolveRequest\x12*\n\x04name\x18\x01 \x01(\tB\x1c\xe2\x41\x01\x02\xfa\x41\x15\n\x13registry-grpc/Model\x12\x0f\n\x05stage\x18\x02 \x01(\tH\x00\x12\x0f\n\x05\x61lias\x18\x03 \x01(\tH\x00\x12\x11\n\x07version\x18\x04 \x01(\x03H\x00\x12\x19\n\x0fmanifest_digest\x18\x05 \x01(\tH\x00\x12\x13\n\treference\x18\x06 \x01(\tH\x00\x12\x1a\n\x0cmin_revision\x18\x07 \x01(\x03\x42\x04\xe2\x41\x01\x01\x12\x1e\n\x10if_changed_since\x18\x08 \x01(\x03\x42\x04\xe2\x41\x01\x01\x12/\n\x05\x61s_of\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x31\n\x04view\x18\n \x01(\x0e\x32\x1d.registry_grpc.v1.ResolveViewB\x04\xe2\x41\x01\x01\x42\n\n\x08selector\"\x8f\x03\n\x0fResolveResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x16\n\x0eversion_number\x18\x02 \x01(\x03\x12\x13\n\x0bversion_uid\x18\x03 \x01(\t\x12\x17\n\x0fmanifest_digest\x18\x04 \x01(\t\x12\x10\n\x08location\x18\x05 \x01(\t\x12\x12\n\nfile_count\x18\x06 \x01(\x05\x12\x18\n\x10total_size_bytes\x18\x07 \x01(\x03\x12\r\n\x05stage\x18\x08 \x01(\t\x12\x18\n\x10pointer_revision\x18\t \x01(\x03\x12/\n\x0b\x61ssign_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tunchanged\x18\x0b \x01(\x08\x12\r\n\x05stale\x18\x0c \x01(\x08\x12\x0e\n\x06yanked\x18\r \x01(\x08\x12*\n\x07max_age\x18\x0e \x01(\x0b\x32\x19.google.protobuf.Duration\x12-\n\tartifacts\x18\x0f \x03(\x0b\x32\x1a.registry_grpc.v1.Artifact\"\x7f\n\x13\x42\x61tchResolveRequest\x12.\n\x06parent\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xfa\x41\x17\n\x15registry-grpc/Project\x12\x38\n\x08requests\x18\x02 \x03(\x0b\x32 .registry_grpc.v1.ResolveRequestB\x04\xe2\x41\x01\x02\"z\n\x12\x42\x61tchResolveResult\x12\x35\n\x08response\x18\x01 \x01(\x0b\x32!.registry_grpc.v1.ResolveResponseH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result\"M\n\x14\x42\x61tchResolveResponse\x12\x35\n\x07results\x18\x01 \x03(\x0b\x32$.registry_grpc.v1.BatchResolveResult\"=\n\x0fGetStageRequest\x12*\n\x04name\x18\x01 \x01(\tB\x1c\xe2\x41\x01\x02\xfa\x41\x15\n\x13registry-grpc/Stage\"t\n\x11ListStagesRequest\x12,\n\x06parent\x18\x01 \x01(\tB\x1c\xe2\x41\x01\x02\xfa\x41\x15\n\x13registry-grpc/Model\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"V\n\x12ListStagesResponse\x12\'\n\x06stages\x18\x01 \x03(\x0b\x32\x17.registry_grpc.v1.Stage\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x8f\x01\n\x17ListStageHistoryRequest\x12,\n\x06parent\x18\x01 \x01(\tB\x1c\xe2\x41\x01\x02\xfa\x41\x15\n\x13registry-grpc/Model\x12\x13\n\x05stage\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x17\n\tpage_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\"k\n\x18ListStageHistoryResponse\x12\x36\n\x0b\x61ssignments\x18\x01 \x03(\x0b\x32!.registry_grpc.v1.StageAssignment\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xa0\x02\n\x15PromoteVersionRequest\x12\x31\n\x04name\x18\x01 \x01(\tB#\xe2\x41\x01\x02\xfa\x41\x1c\n\x1aregistry-grpc/ModelVersion\x12\x13\n\x05stage\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12#\n\x10\x65xpected_version\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x12\x12\n\x04\x65tag\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1d\n\x0fmanifest_digest\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1b\n\rjustification\x18\x06 \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x07 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1b\n\rvalidate_only\x18\x08 \x01(\x08\x42\x04\xe2\x41\x01\x01\x42\x13\n\x11_expected_version\"\x83\x01\n\x16PromoteVersionResponse\x12&\n\x05stage\x18\x01 \x01(\x0b\x32\x17.registry_grpc.v1.Stage\x12/\n\x0eprevious_stage\x18\x02 \x01(\x0b\x32\x17.registry_grpc.v1.Stage\x12\x10\n\x08revision\x18\x03 \x01(\x03\"\x82\x02\n\x14RollbackStageRequest\x12*\n\x04name\x18\x01 \x01(\tB\x1c\xe2\x41\x01\x02\xfa\x41\x15\n\x13registry-grpc/Stage\x12\x1c\n\x0etarget_version\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x01\x12#\n\x10\x65xpected_version\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x12\x12\n\x04\x65tag\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1b\n\rjustification\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x06 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1b\n\rvalidate_only\x18\x07 \x01(\x08\x42\x04\xe2\x41\x01\x01\x42\x13\n\x11_expected_version\"\x82\x01\n\x15RollbackStageResponse\x12&\n\x05stage\x18\x01 \x01(\x0b\x32\x17.registry_grpc.v1.Stage\x12/\n\x0eprevious_stage\x18\x02 \x01(\x0b\x32\x17.registry_grpc.v1.Stage\x12\x10\n\x08revision\x18\x03 \x01(\x03\"\xe2\x01\n\x12VacateStageRequest\x12*\n\x04name\x18\x01 \x01(\tB\x1c\xe2\x41\x01\x02\xfa\x41\x15\n\x13registry-grpc/Stage\x12#\n\x10\x65xpected_version\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x12\x12\n\x04\x65tag\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1b\n\rjustification\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1b\n\rvalidate_only\x18\x06 \x01(\x08\x42\x04\xe2\x41\x01\x01\x42\x13\n\x11_expected_version\"\x80\x01\n\x13VacateStageResponse\x12&\n\x05stage\x18\x01 \x01(\x0b\x32\x17.registry_grpc.v1.Stage\x12/\n\x0eprevious_stage\x18\x02 \x01(\x0b\x32\x17.registry_grpc.v1.Stage\x12\x10\n\x08revision\x18\x03 \x01(\x03*\xec\x01\n\x0bStageAction\x12\x1c\n\x18STAGE_ACTION_UNSPECIFIED\x10\x00\x12\x1a\n\x16STAGE_ACTION_FINALIZED\x10\x01\x12\x19\n\x15STAGE_ACTION_PROMOTED\x10\x02\x12\x1c\n\x18STAGE_ACTION_ROLLED_BACK\x10\x03\x12\x1a\n\x16STAGE_ACTION_DISPLACED\x10\x04\x12\x18\n\x14STAGE_ACTION_VACATED\x10\x05\x12\x18\n\x14STAGE_ACTION_DELETED\x10\x06\x12\x1a\n\x16STAGE_ACTION_UNDELETED\x10\x07*Z\n\x0bResolveView\x12\x1c\n\x18RESOLVE_VIEW_UNSPECIFIED\x10\x00\x12\x16\n\x12RESOLVE_VIEW_BASIC\x10\x01\x12\x15\n\x11RESOLVE_VIEW_FULL\x10\x02\x32\xd6\t\n\x0cStageService\x12~\n\x07Resolve\x12 .registry_grpc.v1.ResolveRequest\x1a!.registry_grpc.v1.ResolveResponse\".\x82\xd3\xe4\x93\x02(\x12&/v1/{name=projects/*/models/*}:resolve\x12\x8e\x01\n\x0c\x42\x61tchResolve\x12%.registry_grpc.v1.BatchResolveRequest\x1a&.registry_grpc.v1.BatchResolveResponse\"/\x82\xd3\xe4\x93\x02)\"$/v1/{parent=projects/*}:batchResolve:\x01*\x12~\n\x08GetStage\x12!.registry_grpc.v1.GetStageRequest\x1a\x17.registry_grpc.v1.Stage\"6\xda\x41\x04name\x82\xd3\xe4\x93\x02)\x12\'/v1/{name=projects/*/models/*/stages/*}\x12\x91\x01\n\nListStages\x12#.registry_grpc.v1.ListStagesRequest\x1a$.registry_grpc.v1.ListStagesResponse\"8\xda\x41\x06parent\x82\xd3\xe4\x93\x02)\x12\'/v1/{parent=projects/*/models/*}/stages\x12\xa9\x01\n\x10ListStageHistory\x12).registry_grpc.v1.ListStageHistoryRequest\x1a*.registry_grpc.v1.ListStageHistoryResponse\">\xda\x41\x06parent\x82\xd3\xe4\x93\x02/\x12-/v1/{parent=projects/*/models/*}/stageHistory\x12\xae\x01\n\x0ePromoteVersion\x12\'.registry_grpc.v1.PromoteVersionRequest\x1a(.registry_grpc.v1.PromoteVersionResponse\"I\xda\x41\nname,stage\x82\xd3\xe4\x93\x02\x36\"1/v1/{name=projects/*/models/*/versions/*}:promote:\x01*\x12\xa4\x01\n\rRollbackStage\x12&.registry_grpc.v1.RollbackStageRequest\x1a\'.registry_grpc.v1.RollbackStageResponse\"B\xda\x41\x04name\x82\xd3\xe4\x93\x02\x35\"0/v1/{name=projects/*/models/*/stages/*}:rollback:\x01*\x12\x9c\x01\n\x0bVacateStage\x12$.registry_grpc.v1.VacateStageRequest\x1a%.registry_grpc.v1.VacateStageResponse\"@\xda\x41\x04name\x82\xd3\xe4\x93\x02\x33\"./v1/{name=projects/*/models/*/stages/*}:vacate:\x01*Bn\n\x13\x64\x65v.registrygrpc.v1P\x01ZUgithub.com/registry-grpc/registry-grpc/clients/go/gen/registry_grpc/v1;registrygrpcv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dregistry_grpc/v1/stages.proto\x12\x10registry_grpc.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x17google/api/client.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a registry_grpc/v1/artifacts.proto\x1a!registry_grpc/v1/governance.proto\"\x9c\x04\n\x05Stage\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\x15\n\x07version\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1c\n\x0eversion_number\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1d\n\x0fmanifest_digest\x18\x04 \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x61ssign_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x13\n\x05\x61\x63tor\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1b\n\rjustification\x18\x07 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1e\n\x10previous_version\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ngeneration\x18\t \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x12\n\x04\x65tag\x18\n \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08revision\x18\x0b \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x14\n\x06\x66rozen\x18\x0c \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x1b\n\rfreeze_reason\x18\r \x01(\tB\x04\xe2\x41\x01\x03\x12\x17\n\tfrozen_by\x18\x0e \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x66reeze_time\x18\x0f \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03:Y\xea\x41V\n\x13registry-grpc/Stage\x12\x30projects/{project}/models/{model}/stages/{stage}*\x06stages2\x05stage\"\xd8\x03\n\x0fStageAssignment\x12\x13\n\x05stage\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\nfrom_stage\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x15\n\x07version\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1c\n\x0eversion_number\x18\x04 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1d\n\x0fmanifest_digest\x18\x05 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1e\n\x10previous_version\x18\x06 \x01(\tB\x04\xe2\x41\x01\x03\x12\x33\n\x06\x61\x63tion\x18\x07 \x01(\x0e\x32\x1d.registry_grpc.v1.StageActionB\x04\xe2\x41\x01\x03\x12\x13\n\x05\x61\x63tor\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1b\n\rjustification\x18\t \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x61ssign_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x16\n\x08revision\x18\x0b \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x18\n\nrequest_id\x18\x0c \x01(\tB\x04\xe2\x41\x01\x03\x12\x1f\n\x11promotion_request\x18\r \x01(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08policies\x18\x0e \x03(\tB\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x62reak_glass\x18\x0f \x01(\x08\x42\x04\xe2\x41\x01\x03\"\xcd\x02\n\x0eResolveRequest\x12*\n\x04name\x18\x01 \x01(\tB\x1c\xe2\x41\x01\x02\xfa\x41\x15\n\x13registry-grpc/Model\x12\x0f\n\x05stage\x18\x02 \x01(\tH\x00\x12\x0f\n\x05\x61lias\x18\x03 \x01(\tH\x00\x12\x11\n\x07version\x18\x04 \x01(\x03H\x00\x12\x19\n\x0fmanifest_digest\x18\x05 \x01(\tH\x00\x12\x13\n\treference\x18\x06 \x01(\tH\x00\x12\x1a\n\x0cmin_revision\x18\x07 \x01(\x03\x42\x04\xe2\x41\x01\x01\x12\x1e\n\x10if_changed_since\x18\x08 \x01(\x03\x42\x04\xe2\x41\x01\x01\x12/\n\x05\x61s_of\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x01\x12\x31\n\x04view\x18\n \x01(\x0e\x32\x1d.registry_grpc.v1.ResolveViewB\x04\xe2\x41\x01\x01\x42\n\n\x08selector\"\x8f\x03\n\x0fResolveResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x16\n\x0eversion_number\x18\x02 \x01(\x03\x12\x13\n\x0bversion_uid\x18\x03 \x01(\t\x12\x17\n\x0fmanifest_digest\x18\x04 \x01(\t\x12\x10\n\x08location\x18\x05 \x01(\t\x12\x12\n\nfile_count\x18\x06 \x01(\x05\x12\x18\n\x10total_size_bytes\x18\x07 \x01(\x03\x12\r\n\x05stage\x18\x08 \x01(\t\x12\x18\n\x10pointer_revision\x18\t \x01(\x03\x12/\n\x0b\x61ssign_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tunchanged\x18\x0b \x01(\x08\x12\r\n\x05stale\x18\x0c \x01(\x08\x12\x0e\n\x06yanked\x18\r \x01(\x08\x12*\n\x07max_age\x18\x0e \x01(\x0b\x32\x19.google.protobuf.Duration\x12-\n\tartifacts\x18\x0f \x03(\x0b\x32\x1a.registry_grpc.v1.Artifact\"\x7f\n\x13\x42\x61tchResolveRequest\x12.\n\x06parent\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x02\xfa\x41\x17\n\x15registry-grpc/Project\x12\x38\n\x08requests\x18\x02 \x03(\x0b\x32 .registry_grpc.v1.ResolveRequestB\x04\xe2\x41\x01\x02\"z\n\x12\x42\x61tchResolveResult\x12\x35\n\x08response\x18\x01 \x01(\x0b\x32!.registry_grpc.v1.ResolveResponseH\x00\x12#\n\x05\x65rror\x18\x02 \x01(\x0b\x32\x12.google.rpc.StatusH\x00\x42\x08\n\x06result\"M\n\x14\x42\x61tchResolveResponse\x12\x35\n\x07results\x18\x01 \x03(\x0b\x32$.registry_grpc.v1.BatchResolveResult\"=\n\x0fGetStageRequest\x12*\n\x04name\x18\x01 \x01(\tB\x1c\xe2\x41\x01\x02\xfa\x41\x15\n\x13registry-grpc/Stage\"t\n\x11ListStagesRequest\x12,\n\x06parent\x18\x01 \x01(\tB\x1c\xe2\x41\x01\x02\xfa\x41\x15\n\x13registry-grpc/Model\x12\x17\n\tpage_size\x18\x02 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\"V\n\x12ListStagesResponse\x12\'\n\x06stages\x18\x01 \x03(\x0b\x32\x17.registry_grpc.v1.Stage\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x8f\x01\n\x17ListStageHistoryRequest\x12,\n\x06parent\x18\x01 \x01(\tB\x1c\xe2\x41\x01\x02\xfa\x41\x15\n\x13registry-grpc/Model\x12\x13\n\x05stage\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x17\n\tpage_size\x18\x03 \x01(\x05\x42\x04\xe2\x41\x01\x01\x12\x18\n\npage_token\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\"k\n\x18ListStageHistoryResponse\x12\x36\n\x0b\x61ssignments\x18\x01 \x03(\x0b\x32!.registry_grpc.v1.StageAssignment\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\xbb\x02\n\x15PromoteVersionRequest\x12\x31\n\x04name\x18\x01 \x01(\tB#\xe2\x41\x01\x02\xfa\x41\x1c\n\x1aregistry-grpc/ModelVersion\x12\x13\n\x05stage\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12#\n\x10\x65xpected_version\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x12\x12\n\x04\x65tag\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1d\n\x0fmanifest_digest\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1b\n\rjustification\x18\x06 \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x07 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1b\n\rvalidate_only\x18\x08 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x19\n\x0b\x62reak_glass\x18\t \x01(\x08\x42\x04\xe2\x41\x01\x01\x42\x13\n\x11_expected_version\"\x9e\x01\n\x16PromoteVersionResponse\x12&\n\x05stage\x18\x01 \x01(\x0b\x32\x17.registry_grpc.v1.Stage\x12/\n\x0eprevious_stage\x18\x02 \x01(\x0b\x32\x17.registry_grpc.v1.Stage\x12\x10\n\x08revision\x18\x03 \x01(\x03\x12\x19\n\x11promotion_request\x18\x04 \x01(\t\"\x9d\x02\n\x14RollbackStageRequest\x12*\n\x04name\x18\x01 \x01(\tB\x1c\xe2\x41\x01\x02\xfa\x41\x15\n\x13registry-grpc/Stage\x12\x1c\n\x0etarget_version\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x01\x12#\n\x10\x65xpected_version\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x12\x12\n\x04\x65tag\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1b\n\rjustification\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x06 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1b\n\rvalidate_only\x18\x07 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x19\n\x0b\x62reak_glass\x18\x08 \x01(\x08\x42\x04\xe2\x41\x01\x01\x42\x13\n\x11_expected_version\"\x82\x01\n\x15RollbackStageResponse\x12&\n\x05stage\x18\x01 \x01(\x0b\x32\x17.registry_grpc.v1.Stage\x12/\n\x0eprevious_stage\x18\x02 \x01(\x0b\x32\x17.registry_grpc.v1.Stage\x12\x10\n\x08revision\x18\x03 \x01(\x03\"\xe2\x01\n\x12VacateStageRequest\x12*\n\x04name\x18\x01 \x01(\tB\x1c\xe2\x41\x01\x02\xfa\x41\x15\n\x13registry-grpc/Stage\x12#\n\x10\x65xpected_version\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x01H\x00\x88\x01\x01\x12\x12\n\x04\x65tag\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1b\n\rjustification\x18\x04 \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x05 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1b\n\rvalidate_only\x18\x06 \x01(\x08\x42\x04\xe2\x41\x01\x01\x42\x13\n\x11_expected_version\"\x80\x01\n\x13VacateStageResponse\x12&\n\x05stage\x18\x01 \x01(\x0b\x32\x17.registry_grpc.v1.Stage\x12/\n\x0eprevious_stage\x18\x02 \x01(\x0b\x32\x17.registry_grpc.v1.Stage\x12\x10\n\x08revision\x18\x03 \x01(\x03\"b\n\x18\x45valuatePromotionRequest\x12\x31\n\x04name\x18\x01 \x01(\tB#\xe2\x41\x01\x02\xfa\x41\x1c\n\x1aregistry-grpc/ModelVersion\x12\x13\n\x05stage\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\"\xbf\x01\n\x19\x45valuatePromotionResponse\x12\x0f\n\x07\x61llowed\x18\x01 \x01(\x08\x12-\n\x06\x63hecks\x18\x02 \x03(\x0b\x32\x1d.registry_grpc.v1.CheckResult\x12\x19\n\x11\x61pprovals_missing\x18\x03 \x01(\x05\x12\x19\n\x11promotion_request\x18\x04 \x01(\t\x12\x1a\n\x12recommended_fields\x18\x05 \x03(\t\x12\x10\n\x08revision\x18\x06 \x01(\x03\"\x94\x01\n\x12\x46reezeStageRequest\x12*\n\x04name\x18\x01 \x01(\tB\x1c\xe2\x41\x01\x02\xfa\x41\x15\n\x13registry-grpc/Stage\x12\x1b\n\rjustification\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1b\n\rvalidate_only\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\x96\x01\n\x14UnfreezeStageRequest\x12*\n\x04name\x18\x01 \x01(\tB\x1c\xe2\x41\x01\x02\xfa\x41\x15\n\x13registry-grpc/Stage\x12\x1b\n\rjustification\x18\x02 \x01(\tB\x04\xe2\x41\x01\x01\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x01\x12\x1b\n\rvalidate_only\x18\x04 \x01(\x08\x42\x04\xe2\x41\x01\x01*\xec\x01\n\x0bStageAction\x12\x1c\n\x18STAGE_ACTION_UNSPECIFIED\x10\x00\x12\x1a\n\x16STAGE_ACTION_FINALIZED\x10\x01\x12\x19\n\x15STAGE_ACTION_PROMOTED\x10\x02\x12\x1c\n\x18STAGE_ACTION_ROLLED_BACK\x10\x03\x12\x1a\n\x16STAGE_ACTION_DISPLACED\x10\x04\x12\x18\n\x14STAGE_ACTION_VACATED\x10\x05\x12\x18\n\x14STAGE_ACTION_DELETED\x10\x06\x12\x1a\n\x16STAGE_ACTION_UNDELETED\x10\x07*Z\n\x0bResolveView\x12\x1c\n\x18RESOLVE_VIEW_UNSPECIFIED\x10\x00\x12\x16\n\x12RESOLVE_VIEW_BASIC\x10\x01\x12\x15\n\x11RESOLVE_VIEW_FULL\x10\x02\x32\xb6\r\n\x0cStageService\x12~\n\x07Resolve\x12 .registry_grpc.v1.ResolveRequest\x1a!.registry_grpc.v1.ResolveResponse\".\x82\xd3\xe4\x93\x02(\x12&/v1/{name=projects/*/models/*}:resolve\x12\x8e\x01\n\x0c\x42\x61tchResolve\x12%.registry_grpc.v1.BatchResolveRequest\x1a&.registry_grpc.v1.BatchResolveResponse\"/\x82\xd3\xe4\x93\x02)\"$/v1/{parent=projects/*}:batchResolve:\x01*\x12~\n\x08GetStage\x12!.registry_grpc.v1.GetStageRequest\x1a\x17.registry_grpc.v1.Stage\"6\xda\x41\x04name\x82\xd3\xe4\x93\x02)\x12\'/v1/{name=projects/*/models/*/stages/*}\x12\x91\x01\n\nListStages\x12#.registry_grpc.v1.ListStagesRequest\x1a$.registry_grpc.v1.ListStagesResponse\"8\xda\x41\x06parent\x82\xd3\xe4\x93\x02)\x12\'/v1/{parent=projects/*/models/*}/stages\x12\xa9\x01\n\x10ListStageHistory\x12).registry_grpc.v1.ListStageHistoryRequest\x1a*.registry_grpc.v1.ListStageHistoryResponse\">\xda\x41\x06parent\x82\xd3\xe4\x93\x02/\x12-/v1/{parent=projects/*/models/*}/stageHistory\x12\xae\x01\n\x0ePromoteVersion\x12\'.registry_grpc.v1.PromoteVersionRequest\x1a(.registry_grpc.v1.PromoteVersionResponse\"I\xda\x41\nname,stage\x82\xd3\xe4\x93\x02\x36\"1/v1/{name=projects/*/models/*/versions/*}:promote:\x01*\x12\xa4\x01\n\rRollbackStage\x12&.registry_grpc.v1.RollbackStageRequest\x1a\'.registry_grpc.v1.RollbackStageResponse\"B\xda\x41\x04name\x82\xd3\xe4\x93\x02\x35\"0/v1/{name=projects/*/models/*/stages/*}:rollback:\x01*\x12\x9c\x01\n\x0bVacateStage\x12$.registry_grpc.v1.VacateStageRequest\x1a%.registry_grpc.v1.VacateStageResponse\"@\xda\x41\x04name\x82\xd3\xe4\x93\x02\x33\"./v1/{name=projects/*/models/*/stages/*}:vacate:\x01*\x12\xb5\x01\n\x11\x45valuatePromotion\x12*.registry_grpc.v1.EvaluatePromotionRequest\x1a+.registry_grpc.v1.EvaluatePromotionResponse\"G\xda\x41\nname,stage\x82\xd3\xe4\x93\x02\x34\x12\x32/v1/{name=projects/*/models/*/versions/*}:evaluate\x12\x8e\x01\n\x0b\x46reezeStage\x12$.registry_grpc.v1.FreezeStageRequest\x1a\x17.registry_grpc.v1.Stage\"@\xda\x41\x04name\x82\xd3\xe4\x93\x02\x33\"./v1/{name=projects/*/models/*/stages/*}:freeze:\x01*\x12\x94\x01\n\rUnfreezeStage\x12&.registry_grpc.v1.UnfreezeStageRequest\x1a\x17.registry_grpc.v1.Stage\"B\xda\x41\x04name\x82\xd3\xe4\x93\x02\x35\"0/v1/{name=projects/*/models/*/stages/*}:unfreeze:\x01*Bn\n\x13\x64\x65v.registrygrpc.v1P\x01ZUgithub.com/registry-grpc/registry-grpc/clients/go/gen/registry_grpc/v1;registrygrpcv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -62,6 +63,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STAGE'].fields_by_name['etag']._serialized_options = b'\342A\001\003'
   _globals['_STAGE'].fields_by_name['revision']._loaded_options = None
   _globals['_STAGE'].fields_by_name['revision']._serialized_options = b'\342A\001\003'
+  _globals['_STAGE'].fields_by_name['frozen']._loaded_options = None
+  _globals['_STAGE'].fields_by_name['frozen']._serialized_options = b'\342A\001\003'
+  _globals['_STAGE'].fields_by_name['freeze_reason']._loaded_options = None
+  _globals['_STAGE'].fields_by_name['freeze_reason']._serialized_options = b'\342A\001\003'
+  _globals['_STAGE'].fields_by_name['frozen_by']._loaded_options = None
+  _globals['_STAGE'].fields_by_name['frozen_by']._serialized_options = b'\342A\001\003'
+  _globals['_STAGE'].fields_by_name['freeze_time']._loaded_options = None
+  _globals['_STAGE'].fields_by_name['freeze_time']._serialized_options = b'\342A\001\003'
   _globals['_STAGE']._loaded_options = None
   _globals['_STAGE']._serialized_options = b'\352AV\n\023registry-grpc/Stage\0220projects/{project}/models/{model}/stages/{stage}*\006stages2\005stage'
   _globals['_STAGEASSIGNMENT'].fields_by_name['stage']._loaded_options = None
@@ -88,6 +97,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STAGEASSIGNMENT'].fields_by_name['revision']._serialized_options = b'\342A\001\003'
   _globals['_STAGEASSIGNMENT'].fields_by_name['request_id']._loaded_options = None
   _globals['_STAGEASSIGNMENT'].fields_by_name['request_id']._serialized_options = b'\342A\001\003'
+  _globals['_STAGEASSIGNMENT'].fields_by_name['promotion_request']._loaded_options = None
+  _globals['_STAGEASSIGNMENT'].fields_by_name['promotion_request']._serialized_options = b'\342A\001\003'
+  _globals['_STAGEASSIGNMENT'].fields_by_name['policies']._loaded_options = None
+  _globals['_STAGEASSIGNMENT'].fields_by_name['policies']._serialized_options = b'\342A\001\003'
+  _globals['_STAGEASSIGNMENT'].fields_by_name['break_glass']._loaded_options = None
+  _globals['_STAGEASSIGNMENT'].fields_by_name['break_glass']._serialized_options = b'\342A\001\003'
   _globals['_RESOLVEREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_RESOLVEREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\025\n\023registry-grpc/Model'
   _globals['_RESOLVEREQUEST'].fields_by_name['min_revision']._loaded_options = None
@@ -134,6 +149,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PROMOTEVERSIONREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
   _globals['_PROMOTEVERSIONREQUEST'].fields_by_name['validate_only']._loaded_options = None
   _globals['_PROMOTEVERSIONREQUEST'].fields_by_name['validate_only']._serialized_options = b'\342A\001\001'
+  _globals['_PROMOTEVERSIONREQUEST'].fields_by_name['break_glass']._loaded_options = None
+  _globals['_PROMOTEVERSIONREQUEST'].fields_by_name['break_glass']._serialized_options = b'\342A\001\001'
   _globals['_ROLLBACKSTAGEREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_ROLLBACKSTAGEREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\025\n\023registry-grpc/Stage'
   _globals['_ROLLBACKSTAGEREQUEST'].fields_by_name['target_version']._loaded_options = None
@@ -148,6 +165,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ROLLBACKSTAGEREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
   _globals['_ROLLBACKSTAGEREQUEST'].fields_by_name['validate_only']._loaded_options = None
   _globals['_ROLLBACKSTAGEREQUEST'].fields_by_name['validate_only']._serialized_options = b'\342A\001\001'
+  _globals['_ROLLBACKSTAGEREQUEST'].fields_by_name['break_glass']._loaded_options = None
+  _globals['_ROLLBACKSTAGEREQUEST'].fields_by_name['break_glass']._serialized_options = b'\342A\001\001'
   _globals['_VACATESTAGEREQUEST'].fields_by_name['name']._loaded_options = None
   _globals['_VACATESTAGEREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\025\n\023registry-grpc/Stage'
   _globals['_VACATESTAGEREQUEST'].fields_by_name['expected_version']._loaded_options = None
@@ -160,6 +179,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_VACATESTAGEREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
   _globals['_VACATESTAGEREQUEST'].fields_by_name['validate_only']._loaded_options = None
   _globals['_VACATESTAGEREQUEST'].fields_by_name['validate_only']._serialized_options = b'\342A\001\001'
+  _globals['_EVALUATEPROMOTIONREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_EVALUATEPROMOTIONREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\034\n\032registry-grpc/ModelVersion'
+  _globals['_EVALUATEPROMOTIONREQUEST'].fields_by_name['stage']._loaded_options = None
+  _globals['_EVALUATEPROMOTIONREQUEST'].fields_by_name['stage']._serialized_options = b'\342A\001\002'
+  _globals['_FREEZESTAGEREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_FREEZESTAGEREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\025\n\023registry-grpc/Stage'
+  _globals['_FREEZESTAGEREQUEST'].fields_by_name['justification']._loaded_options = None
+  _globals['_FREEZESTAGEREQUEST'].fields_by_name['justification']._serialized_options = b'\342A\001\002'
+  _globals['_FREEZESTAGEREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_FREEZESTAGEREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
+  _globals['_FREEZESTAGEREQUEST'].fields_by_name['validate_only']._loaded_options = None
+  _globals['_FREEZESTAGEREQUEST'].fields_by_name['validate_only']._serialized_options = b'\342A\001\001'
+  _globals['_UNFREEZESTAGEREQUEST'].fields_by_name['name']._loaded_options = None
+  _globals['_UNFREEZESTAGEREQUEST'].fields_by_name['name']._serialized_options = b'\342A\001\002\372A\025\n\023registry-grpc/Stage'
+  _globals['_UNFREEZESTAGEREQUEST'].fields_by_name['justification']._loaded_options = None
+  _globals['_UNFREEZESTAGEREQUEST'].fields_by_name['justification']._serialized_options = b'\342A\001\001'
+  _globals['_UNFREEZESTAGEREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_UNFREEZESTAGEREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\001'
+  _globals['_UNFREEZESTAGEREQUEST'].fields_by_name['validate_only']._loaded_options = None
+  _globals['_UNFREEZESTAGEREQUEST'].fields_by_name['validate_only']._serialized_options = b'\342A\001\001'
   _globals['_STAGESERVICE'].methods_by_name['Resolve']._loaded_options = None
   _globals['_STAGESERVICE'].methods_by_name['Resolve']._serialized_options = b'\202\323\344\223\002(\022&/v1/{name=projects/*/models/*}:resolve'
   _globals['_STAGESERVICE'].methods_by_name['BatchResolve']._loaded_options = None
@@ -176,46 +215,60 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STAGESERVICE'].methods_by_name['RollbackStage']._serialized_options = b'\332A\004name\202\323\344\223\0025\"0/v1/{name=projects/*/models/*/stages/*}:rollback:\001*'
   _globals['_STAGESERVICE'].methods_by_name['VacateStage']._loaded_options = None
   _globals['_STAGESERVICE'].methods_by_name['VacateStage']._serialized_options = b'\332A\004name\202\323\344\223\0023\"./v1/{name=projects/*/models/*/stages/*}:vacate:\001*'
-  _globals['_STAGEACTION']._serialized_start=3867
-  _globals['_STAGEACTION']._serialized_end=4103
-  _globals['_RESOLVEVIEW']._serialized_start=4105
-  _globals['_RESOLVEVIEW']._serialized_end=4195
-  _globals['_STAGE']._serialized_start=291
-  _globals['_STAGE']._serialized_end=700
-  _globals['_STAGEASSIGNMENT']._serialized_start=703
-  _globals['_STAGEASSIGNMENT']._serialized_end=1091
-  _globals['_RESOLVEREQUEST']._serialized_start=1094
-  _globals['_RESOLVEREQUEST']._serialized_end=1427
-  _globals['_RESOLVERESPONSE']._serialized_start=1430
-  _globals['_RESOLVERESPONSE']._serialized_end=1829
-  _globals['_BATCHRESOLVEREQUEST']._serialized_start=1831
-  _globals['_BATCHRESOLVEREQUEST']._serialized_end=1958
-  _globals['_BATCHRESOLVERESULT']._serialized_start=1960
-  _globals['_BATCHRESOLVERESULT']._serialized_end=2082
-  _globals['_BATCHRESOLVERESPONSE']._serialized_start=2084
-  _globals['_BATCHRESOLVERESPONSE']._serialized_end=2161
-  _globals['_GETSTAGEREQUEST']._serialized_start=2163
-  _globals['_GETSTAGEREQUEST']._serialized_end=2224
-  _globals['_LISTSTAGESREQUEST']._serialized_start=2226
-  _globals['_LISTSTAGESREQUEST']._serialized_end=2342
-  _globals['_LISTSTAGESRESPONSE']._serialized_start=2344
-  _globals['_LISTSTAGESRESPONSE']._serialized_end=2430
-  _globals['_LISTSTAGEHISTORYREQUEST']._serialized_start=2433
-  _globals['_LISTSTAGEHISTORYREQUEST']._serialized_end=2576
-  _globals['_LISTSTAGEHISTORYRESPONSE']._serialized_start=2578
-  _globals['_LISTSTAGEHISTORYRESPONSE']._serialized_end=2685
-  _globals['_PROMOTEVERSIONREQUEST']._serialized_start=2688
-  _globals['_PROMOTEVERSIONREQUEST']._serialized_end=2976
-  _globals['_PROMOTEVERSIONRESPONSE']._serialized_start=2979
-  _globals['_PROMOTEVERSIONRESPONSE']._serialized_end=3110
-  _globals['_ROLLBACKSTAGEREQUEST']._serialized_start=3113
-  _globals['_ROLLBACKSTAGEREQUEST']._serialized_end=3371
-  _globals['_ROLLBACKSTAGERESPONSE']._serialized_start=3374
-  _globals['_ROLLBACKSTAGERESPONSE']._serialized_end=3504
-  _globals['_VACATESTAGEREQUEST']._serialized_start=3507
-  _globals['_VACATESTAGEREQUEST']._serialized_end=3733
-  _globals['_VACATESTAGERESPONSE']._serialized_start=3736
-  _globals['_VACATESTAGERESPONSE']._serialized_end=3864
-  _globals['_STAGESERVICE']._serialized_start=4198
-  _globals['_STAGESERVICE']._serialized_end=5436
+  _globals['_STAGESERVICE'].methods_by_name['EvaluatePromotion']._loaded_options = None
+  _globals['_STAGESERVICE'].methods_by_name['EvaluatePromotion']._serialized_options = b'\332A\nname,stage\202\323\344\223\0024\0222/v1/{name=projects/*/models/*/versions/*}:evaluate'
+  _globals['_STAGESERVICE'].methods_by_name['FreezeStage']._loaded_options = None
+  _globals['_STAGESERVICE'].methods_by_name['FreezeStage']._serialized_options = b'\332A\004name\202\323\344\223\0023\"./v1/{name=projects/*/models/*/stages/*}:freeze:\001*'
+  _globals['_STAGESERVICE'].methods_by_name['UnfreezeStage']._loaded_options = None
+  _globals['_STAGESERVICE'].methods_by_name['UnfreezeStage']._serialized_options = b'\332A\004name\202\323\344\223\0025\"0/v1/{name=projects/*/models/*/stages/*}:unfreeze:\001*'
+  _globals['_STAGEACTION']._serialized_start=4796
+  _globals['_STAGEACTION']._serialized_end=5032
+  _globals['_RESOLVEVIEW']._serialized_start=5034
+  _globals['_RESOLVEVIEW']._serialized_end=5124
+  _globals['_STAGE']._serialized_start=326
+  _globals['_STAGE']._serialized_end=866
+  _globals['_STAGEASSIGNMENT']._serialized_start=869
+  _globals['_STAGEASSIGNMENT']._serialized_end=1341
+  _globals['_RESOLVEREQUEST']._serialized_start=1344
+  _globals['_RESOLVEREQUEST']._serialized_end=1677
+  _globals['_RESOLVERESPONSE']._serialized_start=1680
+  _globals['_RESOLVERESPONSE']._serialized_end=2079
+  _globals['_BATCHRESOLVEREQUEST']._serialized_start=2081
+  _globals['_BATCHRESOLVEREQUEST']._serialized_end=2208
+  _globals['_BATCHRESOLVERESULT']._serialized_start=2210
+  _globals['_BATCHRESOLVERESULT']._serialized_end=2332
+  _globals['_BATCHRESOLVERESPONSE']._serialized_start=2334
+  _globals['_BATCHRESOLVERESPONSE']._serialized_end=2411
+  _globals['_GETSTAGEREQUEST']._serialized_start=2413
+  _globals['_GETSTAGEREQUEST']._serialized_end=2474
+  _globals['_LISTSTAGESREQUEST']._serialized_start=2476
+  _globals['_LISTSTAGESREQUEST']._serialized_end=2592
+  _globals['_LISTSTAGESRESPONSE']._serialized_start=2594
+  _globals['_LISTSTAGESRESPONSE']._serialized_end=2680
+  _globals['_LISTSTAGEHISTORYREQUEST']._serialized_start=2683
+  _globals['_LISTSTAGEHISTORYREQUEST']._serialized_end=2826
+  _globals['_LISTSTAGEHISTORYRESPONSE']._serialized_start=2828
+  _globals['_LISTSTAGEHISTORYRESPONSE']._serialized_end=2935
+  _globals['_PROMOTEVERSIONREQUEST']._serialized_start=2938
+  _globals['_PROMOTEVERSIONREQUEST']._serialized_end=3253
+  _globals['_PROMOTEVERSIONRESPONSE']._serialized_start=3256
+  _globals['_PROMOTEVERSIONRESPONSE']._serialized_end=3414
+  _globals['_ROLLBACKSTAGEREQUEST']._serialized_start=3417
+  _globals['_ROLLBACKSTAGEREQUEST']._serialized_end=3702
+  _globals['_ROLLBACKSTAGERESPONSE']._serialized_start=3705
+  _globals['_ROLLBACKSTAGERESPONSE']._serialized_end=3835
+  _globals['_VACATESTAGEREQUEST']._serialized_start=3838
+  _globals['_VACATESTAGEREQUEST']._serialized_end=4064
+  _globals['_VACATESTAGERESPONSE']._serialized_start=4067
+  _globals['_VACATESTAGERESPONSE']._serialized_end=4195
+  _globals['_EVALUATEPROMOTIONREQUEST']._serialized_start=4197
+  _globals['_EVALUATEPROMOTIONREQUEST']._serialized_end=4295
+  _globals['_EVALUATEPROMOTIONRESPONSE']._serialized_start=4298
+  _globals['_EVALUATEPROMOTIONRESPONSE']._serialized_end=4489
+  _globals['_FREEZESTAGEREQUEST']._serialized_start=4492
+  _globals['_FREEZESTAGEREQUEST']._serialized_end=4640
+  _globals['_UNFREEZESTAGEREQUEST']._serialized_start=4643
+  _globals['_UNFREEZESTAGEREQUEST']._serialized_end=4793
+  _globals['_STAGESERVICE']._serialized_start=5127
+  _globals['_STAGESERVICE']._serialized_end=6845
 # @@protoc_insertion_point(module_scope)

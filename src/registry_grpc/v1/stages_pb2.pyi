@@ -12,6 +12,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.rpc import status_pb2 as _status_pb2
 from registry_grpc.v1 import artifacts_pb2 as _artifacts_pb2
+from registry_grpc.v1 import governance_pb2 as _governance_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -108,6 +109,10 @@ class Stage(_message.Message):
     GENERATION_FIELD_NUMBER: _builtins.int
     ETAG_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    FROZEN_FIELD_NUMBER: _builtins.int
+    FREEZE_REASON_FIELD_NUMBER: _builtins.int
+    FROZEN_BY_FIELD_NUMBER: _builtins.int
+    FREEZE_TIME_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`projects/{project}/models/{model}/stages/{stage}`."""
     version: _builtins.str
@@ -128,9 +133,19 @@ class Stage(_message.Message):
     """Changes with every change of this stage; send it back to refuse a lost update."""
     revision: _builtins.int
     """Revision of the last change of this stage; 0 when it never had a holder. What `if_changed_since` takes."""
+    frozen: _builtins.bool
+    """Nothing moves in or out."""
+    freeze_reason: _builtins.str
+    """Why."""
+    frozen_by: _builtins.str
+    """Who froze it."""
     @_builtins.property
     def assign_time(self) -> _timestamp_pb2.Timestamp:
         """When the holder came."""
+
+    @_builtins.property
+    def freeze_time(self) -> _timestamp_pb2.Timestamp:
+        """Since when."""
 
     def __init__(
         self,
@@ -146,10 +161,14 @@ class Stage(_message.Message):
         generation: _builtins.int = ...,
         etag: _builtins.str = ...,
         revision: _builtins.int = ...,
+        frozen: _builtins.bool = ...,
+        freeze_reason: _builtins.str = ...,
+        frozen_by: _builtins.str = ...,
+        freeze_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["assign_time", b"assign_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["assign_time", b"assign_time", "freeze_time", b"freeze_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "assign_time", b"assign_time", "etag", b"etag", "generation", b"generation", "justification", b"justification", "manifest_digest", b"manifest_digest", "name", b"name", "previous_version", b"previous_version", "revision", b"revision", "version", b"version", "version_number", b"version_number"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "assign_time", b"assign_time", "etag", b"etag", "freeze_reason", b"freeze_reason", "freeze_time", b"freeze_time", "frozen", b"frozen", "frozen_by", b"frozen_by", "generation", b"generation", "justification", b"justification", "manifest_digest", b"manifest_digest", "name", b"name", "previous_version", b"previous_version", "revision", b"revision", "version", b"version", "version_number", b"version_number"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -173,6 +192,9 @@ class StageAssignment(_message.Message):
     ASSIGN_TIME_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    PROMOTION_REQUEST_FIELD_NUMBER: _builtins.int
+    POLICIES_FIELD_NUMBER: _builtins.int
+    BREAK_GLASS_FIELD_NUMBER: _builtins.int
     stage: _builtins.str
     """Stage id it came to; empty when it left all stages."""
     from_stage: _builtins.str
@@ -195,9 +217,17 @@ class StageAssignment(_message.Message):
     """Revision of the transaction."""
     request_id: _builtins.str
     """The caller's request_id, when it gave one."""
+    promotion_request: _builtins.str
+    """Promotion request it committed; empty for none."""
+    break_glass: _builtins.bool
+    """It went round the policies."""
     @_builtins.property
     def assign_time(self) -> _timestamp_pb2.Timestamp:
         """When."""
+
+    @_builtins.property
+    def policies(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Policies that were fulfilled, as `{name}@{policy_version}`."""
 
     def __init__(
         self,
@@ -214,10 +244,13 @@ class StageAssignment(_message.Message):
         assign_time: _timestamp_pb2.Timestamp | None = ...,
         revision: _builtins.int = ...,
         request_id: _builtins.str = ...,
+        promotion_request: _builtins.str = ...,
+        policies: _abc.Iterable[_builtins.str] | None = ...,
+        break_glass: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["assign_time", b"assign_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "actor", b"actor", "assign_time", b"assign_time", "from_stage", b"from_stage", "justification", b"justification", "manifest_digest", b"manifest_digest", "previous_version", b"previous_version", "request_id", b"request_id", "revision", b"revision", "stage", b"stage", "version", b"version", "version_number", b"version_number"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["action", b"action", "actor", b"actor", "assign_time", b"assign_time", "break_glass", b"break_glass", "from_stage", b"from_stage", "justification", b"justification", "manifest_digest", b"manifest_digest", "policies", b"policies", "previous_version", b"previous_version", "promotion_request", b"promotion_request", "request_id", b"request_id", "revision", b"revision", "stage", b"stage", "version", b"version", "version_number", b"version_number"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -609,6 +642,7 @@ class PromoteVersionRequest(_message.Message):
     JUSTIFICATION_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    BREAK_GLASS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`projects/{project}/models/{model}/versions/{number}`."""
     stage: _builtins.str
@@ -625,6 +659,8 @@ class PromoteVersionRequest(_message.Message):
     """UUID under which a retry returns the first answer."""
     validate_only: _builtins.bool
     """Check everything, change nothing."""
+    break_glass: _builtins.bool
+    """Go round policies, approvals and a freeze; never round integrity. Needs `stages.override` and a justification."""
     def __init__(
         self,
         *,
@@ -636,10 +672,11 @@ class PromoteVersionRequest(_message.Message):
         justification: _builtins.str = ...,
         request_id: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
+        break_glass: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version", "expected_version", b"expected_version"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version", "etag", b"etag", "expected_version", b"expected_version", "justification", b"justification", "manifest_digest", b"manifest_digest", "name", b"name", "request_id", b"request_id", "stage", b"stage", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version", "break_glass", b"break_glass", "etag", b"etag", "expected_version", b"expected_version", "justification", b"justification", "manifest_digest", b"manifest_digest", "name", b"name", "request_id", b"request_id", "stage", b"stage", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__expected_version: _TypeAlias = _typing.Literal["expected_version"]  # noqa: Y015
     _WhichOneofArgType__expected_version: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version"]  # noqa: Y015
@@ -656,8 +693,11 @@ class PromoteVersionResponse(_message.Message):
     STAGE_FIELD_NUMBER: _builtins.int
     PREVIOUS_STAGE_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
+    PROMOTION_REQUEST_FIELD_NUMBER: _builtins.int
     revision: _builtins.int
     """Revision of the change; that of the last change when nothing moved."""
+    promotion_request: _builtins.str
+    """Promotion request that this committed; empty for none."""
     @_builtins.property
     def stage(self) -> Global___Stage:
         """The stage after the change."""
@@ -672,10 +712,11 @@ class PromoteVersionResponse(_message.Message):
         stage: Global___Stage | None = ...,
         previous_stage: Global___Stage | None = ...,
         revision: _builtins.int = ...,
+        promotion_request: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["previous_stage", b"previous_stage", "stage", b"stage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["previous_stage", b"previous_stage", "revision", b"revision", "stage", b"stage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["previous_stage", b"previous_stage", "promotion_request", b"promotion_request", "revision", b"revision", "stage", b"stage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -694,6 +735,7 @@ class RollbackStageRequest(_message.Message):
     JUSTIFICATION_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    BREAK_GLASS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`projects/{project}/models/{model}/stages/{stage}`."""
     target_version: _builtins.int
@@ -708,6 +750,8 @@ class RollbackStageRequest(_message.Message):
     """UUID under which a retry returns the first answer."""
     validate_only: _builtins.bool
     """Check everything, change nothing."""
+    break_glass: _builtins.bool
+    """As in PromoteVersionRequest."""
     def __init__(
         self,
         *,
@@ -718,10 +762,11 @@ class RollbackStageRequest(_message.Message):
         justification: _builtins.str = ...,
         request_id: _builtins.str = ...,
         validate_only: _builtins.bool = ...,
+        break_glass: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version", "expected_version", b"expected_version"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version", "etag", b"etag", "expected_version", b"expected_version", "justification", b"justification", "name", b"name", "request_id", b"request_id", "target_version", b"target_version", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version", "break_glass", b"break_glass", "etag", b"etag", "expected_version", b"expected_version", "justification", b"justification", "name", b"name", "request_id", b"request_id", "target_version", b"target_version", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__expected_version: _TypeAlias = _typing.Literal["expected_version"]  # noqa: Y015
     _WhichOneofArgType__expected_version: _TypeAlias = _typing.Literal["_expected_version", b"_expected_version"]  # noqa: Y015
@@ -840,3 +885,143 @@ class VacateStageResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___VacateStageResponse: _TypeAlias = VacateStageResponse  # noqa: Y015
+
+@_typing.final
+class EvaluatePromotionRequest(_message.Message):
+    """Request of EvaluatePromotion."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    STAGE_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`projects/{project}/models/{model}/versions/{number}`."""
+    stage: _builtins.str
+    """Stage it would come into."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        stage: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "stage", b"stage"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EvaluatePromotionRequest: _TypeAlias = EvaluatePromotionRequest  # noqa: Y015
+
+@_typing.final
+class EvaluatePromotionResponse(_message.Message):
+    """Answer of EvaluatePromotion."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALLOWED_FIELD_NUMBER: _builtins.int
+    CHECKS_FIELD_NUMBER: _builtins.int
+    APPROVALS_MISSING_FIELD_NUMBER: _builtins.int
+    PROMOTION_REQUEST_FIELD_NUMBER: _builtins.int
+    RECOMMENDED_FIELDS_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    allowed: _builtins.bool
+    """PromoteVersion would do it."""
+    approvals_missing: _builtins.int
+    """Approvals that are missing."""
+    promotion_request: _builtins.str
+    """Open request for this promotion; empty for none."""
+    revision: _builtins.int
+    """Revision it was judged at."""
+    @_builtins.property
+    def checks(self) -> _containers.RepeatedCompositeFieldContainer[_governance_pb2.CheckResult]:
+        """How every rule came out, also those of the registry itself: state, graph, freeze."""
+
+    @_builtins.property
+    def recommended_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Recommended fields of the version that are empty; they refuse nothing."""
+
+    def __init__(
+        self,
+        *,
+        allowed: _builtins.bool = ...,
+        checks: _abc.Iterable[_governance_pb2.CheckResult] | None = ...,
+        approvals_missing: _builtins.int = ...,
+        promotion_request: _builtins.str = ...,
+        recommended_fields: _abc.Iterable[_builtins.str] | None = ...,
+        revision: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allowed", b"allowed", "approvals_missing", b"approvals_missing", "checks", b"checks", "promotion_request", b"promotion_request", "recommended_fields", b"recommended_fields", "revision", b"revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EvaluatePromotionResponse: _TypeAlias = EvaluatePromotionResponse  # noqa: Y015
+
+@_typing.final
+class FreezeStageRequest(_message.Message):
+    """Request of FreezeStage."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    JUSTIFICATION_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`projects/{project}/models/{model}/stages/{stage}`."""
+    justification: _builtins.str
+    """Why; at most 4096 characters."""
+    request_id: _builtins.str
+    """UUID under which a retry returns the first answer."""
+    validate_only: _builtins.bool
+    """Check everything, change nothing."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        justification: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["justification", b"justification", "name", b"name", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___FreezeStageRequest: _TypeAlias = FreezeStageRequest  # noqa: Y015
+
+@_typing.final
+class UnfreezeStageRequest(_message.Message):
+    """Request of UnfreezeStage."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    JUSTIFICATION_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`projects/{project}/models/{model}/stages/{stage}`."""
+    justification: _builtins.str
+    """Why; at most 4096 characters."""
+    request_id: _builtins.str
+    """UUID under which a retry returns the first answer."""
+    validate_only: _builtins.bool
+    """Check everything, change nothing."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        justification: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["justification", b"justification", "name", b"name", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UnfreezeStageRequest: _TypeAlias = UnfreezeStageRequest  # noqa: Y015

@@ -75,6 +75,21 @@ class StageServiceStub(object):
                 request_serializer=registry__grpc_dot_v1_dot_stages__pb2.VacateStageRequest.SerializeToString,
                 response_deserializer=registry__grpc_dot_v1_dot_stages__pb2.VacateStageResponse.FromString,
                 _registered_method=True)
+        self.EvaluatePromotion = channel.unary_unary(
+                '/registry_grpc.v1.StageService/EvaluatePromotion',
+                request_serializer=registry__grpc_dot_v1_dot_stages__pb2.EvaluatePromotionRequest.SerializeToString,
+                response_deserializer=registry__grpc_dot_v1_dot_stages__pb2.EvaluatePromotionResponse.FromString,
+                _registered_method=True)
+        self.FreezeStage = channel.unary_unary(
+                '/registry_grpc.v1.StageService/FreezeStage',
+                request_serializer=registry__grpc_dot_v1_dot_stages__pb2.FreezeStageRequest.SerializeToString,
+                response_deserializer=registry__grpc_dot_v1_dot_stages__pb2.Stage.FromString,
+                _registered_method=True)
+        self.UnfreezeStage = channel.unary_unary(
+                '/registry_grpc.v1.StageService/UnfreezeStage',
+                request_serializer=registry__grpc_dot_v1_dot_stages__pb2.UnfreezeStageRequest.SerializeToString,
+                response_deserializer=registry__grpc_dot_v1_dot_stages__pb2.Stage.FromString,
+                _registered_method=True)
 
 
 class StageServiceServicer(object):
@@ -138,6 +153,27 @@ class StageServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EvaluatePromotion(self, request, context):
+        """Says how every rule would come out if the version were promoted now. Changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FreezeStage(self, request, context):
+        """Keeps a stage as it is: nothing moves in or out, not by rollback either, until it is unfrozen.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UnfreezeStage(self, request, context):
+        """Lets a frozen stage move again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_StageServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -180,6 +216,21 @@ def add_StageServiceServicer_to_server(servicer, server):
                     servicer.VacateStage,
                     request_deserializer=registry__grpc_dot_v1_dot_stages__pb2.VacateStageRequest.FromString,
                     response_serializer=registry__grpc_dot_v1_dot_stages__pb2.VacateStageResponse.SerializeToString,
+            ),
+            'EvaluatePromotion': grpc.unary_unary_rpc_method_handler(
+                    servicer.EvaluatePromotion,
+                    request_deserializer=registry__grpc_dot_v1_dot_stages__pb2.EvaluatePromotionRequest.FromString,
+                    response_serializer=registry__grpc_dot_v1_dot_stages__pb2.EvaluatePromotionResponse.SerializeToString,
+            ),
+            'FreezeStage': grpc.unary_unary_rpc_method_handler(
+                    servicer.FreezeStage,
+                    request_deserializer=registry__grpc_dot_v1_dot_stages__pb2.FreezeStageRequest.FromString,
+                    response_serializer=registry__grpc_dot_v1_dot_stages__pb2.Stage.SerializeToString,
+            ),
+            'UnfreezeStage': grpc.unary_unary_rpc_method_handler(
+                    servicer.UnfreezeStage,
+                    request_deserializer=registry__grpc_dot_v1_dot_stages__pb2.UnfreezeStageRequest.FromString,
+                    response_serializer=registry__grpc_dot_v1_dot_stages__pb2.Stage.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -399,6 +450,87 @@ class StageService(object):
             '/registry_grpc.v1.StageService/VacateStage',
             registry__grpc_dot_v1_dot_stages__pb2.VacateStageRequest.SerializeToString,
             registry__grpc_dot_v1_dot_stages__pb2.VacateStageResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EvaluatePromotion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/registry_grpc.v1.StageService/EvaluatePromotion',
+            registry__grpc_dot_v1_dot_stages__pb2.EvaluatePromotionRequest.SerializeToString,
+            registry__grpc_dot_v1_dot_stages__pb2.EvaluatePromotionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FreezeStage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/registry_grpc.v1.StageService/FreezeStage',
+            registry__grpc_dot_v1_dot_stages__pb2.FreezeStageRequest.SerializeToString,
+            registry__grpc_dot_v1_dot_stages__pb2.Stage.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UnfreezeStage(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/registry_grpc.v1.StageService/UnfreezeStage',
+            registry__grpc_dot_v1_dot_stages__pb2.UnfreezeStageRequest.SerializeToString,
+            registry__grpc_dot_v1_dot_stages__pb2.Stage.FromString,
             options,
             channel_credentials,
             insecure,

@@ -51,6 +51,12 @@ class StageServiceStub:
     """Gives a stage back to the version that held it before, or to an explicit one."""
     VacateStage: _grpc.UnaryUnaryMultiCallable[_stages_pb2.VacateStageRequest, _stages_pb2.VacateStageResponse]
     """Takes the holder out of a stage and leaves the stage vacant."""
+    EvaluatePromotion: _grpc.UnaryUnaryMultiCallable[_stages_pb2.EvaluatePromotionRequest, _stages_pb2.EvaluatePromotionResponse]
+    """Says how every rule would come out if the version were promoted now. Changes nothing."""
+    FreezeStage: _grpc.UnaryUnaryMultiCallable[_stages_pb2.FreezeStageRequest, _stages_pb2.Stage]
+    """Keeps a stage as it is: nothing moves in or out, not by rollback either, until it is unfrozen."""
+    UnfreezeStage: _grpc.UnaryUnaryMultiCallable[_stages_pb2.UnfreezeStageRequest, _stages_pb2.Stage]
+    """Lets a frozen stage move again."""
 
 @_typing.type_check_only
 class StageServiceAsyncStub(StageServiceStub):
@@ -75,6 +81,12 @@ class StageServiceAsyncStub(StageServiceStub):
     """Gives a stage back to the version that held it before, or to an explicit one."""
     VacateStage: _aio.UnaryUnaryMultiCallable[_stages_pb2.VacateStageRequest, _stages_pb2.VacateStageResponse]  # type: ignore[assignment]
     """Takes the holder out of a stage and leaves the stage vacant."""
+    EvaluatePromotion: _aio.UnaryUnaryMultiCallable[_stages_pb2.EvaluatePromotionRequest, _stages_pb2.EvaluatePromotionResponse]  # type: ignore[assignment]
+    """Says how every rule would come out if the version were promoted now. Changes nothing."""
+    FreezeStage: _aio.UnaryUnaryMultiCallable[_stages_pb2.FreezeStageRequest, _stages_pb2.Stage]  # type: ignore[assignment]
+    """Keeps a stage as it is: nothing moves in or out, not by rollback either, until it is unfrozen."""
+    UnfreezeStage: _aio.UnaryUnaryMultiCallable[_stages_pb2.UnfreezeStageRequest, _stages_pb2.Stage]  # type: ignore[assignment]
+    """Lets a frozen stage move again."""
 
 class StageServiceServicer(metaclass=_abc_1.ABCMeta):
     """Moves versions through stages and answers what a stage, alias, version or digest stands for."""
@@ -144,5 +156,29 @@ class StageServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_stages_pb2.VacateStageResponse, _abc.Awaitable[_stages_pb2.VacateStageResponse]]:
         """Takes the holder out of a stage and leaves the stage vacant."""
+
+    @_abc_1.abstractmethod
+    def EvaluatePromotion(
+        self,
+        request: _stages_pb2.EvaluatePromotionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_stages_pb2.EvaluatePromotionResponse, _abc.Awaitable[_stages_pb2.EvaluatePromotionResponse]]:
+        """Says how every rule would come out if the version were promoted now. Changes nothing."""
+
+    @_abc_1.abstractmethod
+    def FreezeStage(
+        self,
+        request: _stages_pb2.FreezeStageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_stages_pb2.Stage, _abc.Awaitable[_stages_pb2.Stage]]:
+        """Keeps a stage as it is: nothing moves in or out, not by rollback either, until it is unfrozen."""
+
+    @_abc_1.abstractmethod
+    def UnfreezeStage(
+        self,
+        request: _stages_pb2.UnfreezeStageRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_stages_pb2.Stage, _abc.Awaitable[_stages_pb2.Stage]]:
+        """Lets a frozen stage move again."""
 
 def add_StageServiceServicer_to_server(servicer: StageServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

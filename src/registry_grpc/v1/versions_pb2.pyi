@@ -157,6 +157,7 @@ class ModelVersion(_message.Message):
     ETAG_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     COPIED_FROM_FIELD_NUMBER: _builtins.int
+    STATE_REASON_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`projects/{project}/models/{model}/versions/{number}`."""
     uid: _builtins.str
@@ -197,6 +198,8 @@ class ModelVersion(_message.Message):
     """Revision of the last change."""
     copied_from: _builtins.str
     """The version this one was made from by CopyVersion; empty for any other."""
+    state_reason: _builtins.str
+    """Why it was deprecated or yanked."""
     @_builtins.property
     def aliases(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Aliases that point here, sorted."""
@@ -300,10 +303,11 @@ class ModelVersion(_message.Message):
         etag: _builtins.str = ...,
         revision: _builtins.int = ...,
         copied_from: _builtins.str = ...,
+        state_reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "delete_time", b"delete_time", "expire_time", b"expire_time", "finalize_time", b"finalize_time", "framework", b"framework", "provenance", b"provenance", "purge_time", b"purge_time", "signature", b"signature", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["algorithm", b"algorithm", "aliases", b"aliases", "annotations", b"annotations", "copied_from", b"copied_from", "create_time", b"create_time", "creator", b"creator", "delete_time", b"delete_time", "dependencies", b"dependencies", "description", b"description", "domain", b"domain", "etag", b"etag", "expire_time", b"expire_time", "file_count", b"file_count", "finalize_time", b"finalize_time", "formats", b"formats", "framework", b"framework", "location", b"location", "manifest_digest", b"manifest_digest", "metrics", b"metrics", "model_card", b"model_card", "name", b"name", "number", b"number", "owner", b"owner", "parameters", b"parameters", "provenance", b"provenance", "purge_time", b"purge_time", "revision", b"revision", "signature", b"signature", "stage", b"stage", "state", b"state", "tags", b"tags", "task", b"task", "total_size_bytes", b"total_size_bytes", "uid", b"uid", "update_time", b"update_time", "version_label", b"version_label"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["algorithm", b"algorithm", "aliases", b"aliases", "annotations", b"annotations", "copied_from", b"copied_from", "create_time", b"create_time", "creator", b"creator", "delete_time", b"delete_time", "dependencies", b"dependencies", "description", b"description", "domain", b"domain", "etag", b"etag", "expire_time", b"expire_time", "file_count", b"file_count", "finalize_time", b"finalize_time", "formats", b"formats", "framework", b"framework", "location", b"location", "manifest_digest", b"manifest_digest", "metrics", b"metrics", "model_card", b"model_card", "name", b"name", "number", b"number", "owner", b"owner", "parameters", b"parameters", "provenance", b"provenance", "purge_time", b"purge_time", "revision", b"revision", "signature", b"signature", "stage", b"stage", "state", b"state", "state_reason", b"state_reason", "tags", b"tags", "task", b"task", "total_size_bytes", b"total_size_bytes", "uid", b"uid", "update_time", b"update_time", "version_label", b"version_label"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -731,3 +735,117 @@ class CopyVersionRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CopyVersionRequest: _TypeAlias = CopyVersionRequest  # noqa: Y015
+
+@_typing.final
+class DeprecateVersionRequest(_message.Message):
+    """Request of DeprecateVersion."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`projects/{project}/models/{model}/versions/{number}`."""
+    reason: _builtins.str
+    """Why; at most 4096 characters."""
+    etag: _builtins.str
+    """The present etag; empty means any."""
+    request_id: _builtins.str
+    """UUID under which a retry returns the first answer."""
+    validate_only: _builtins.bool
+    """Check everything, change nothing."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "reason", b"reason", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeprecateVersionRequest: _TypeAlias = DeprecateVersionRequest  # noqa: Y015
+
+@_typing.final
+class YankVersionRequest(_message.Message):
+    """Request of YankVersion."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`projects/{project}/models/{model}/versions/{number}`."""
+    reason: _builtins.str
+    """Why; at most 4096 characters."""
+    etag: _builtins.str
+    """The present etag; empty means any."""
+    request_id: _builtins.str
+    """UUID under which a retry returns the first answer."""
+    validate_only: _builtins.bool
+    """Check everything, change nothing."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "reason", b"reason", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___YankVersionRequest: _TypeAlias = YankVersionRequest  # noqa: Y015
+
+@_typing.final
+class ReinstateVersionRequest(_message.Message):
+    """Request of ReinstateVersion."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    ETAG_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """`projects/{project}/models/{model}/versions/{number}`."""
+    reason: _builtins.str
+    """Why; at most 4096 characters."""
+    etag: _builtins.str
+    """The present etag; empty means any."""
+    request_id: _builtins.str
+    """UUID under which a retry returns the first answer."""
+    validate_only: _builtins.bool
+    """Check everything, change nothing."""
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        reason: _builtins.str = ...,
+        etag: _builtins.str = ...,
+        request_id: _builtins.str = ...,
+        validate_only: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["etag", b"etag", "name", b"name", "reason", b"reason", "request_id", b"request_id", "validate_only", b"validate_only"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReinstateVersionRequest: _TypeAlias = ReinstateVersionRequest  # noqa: Y015

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from registry_grpc.domain.access import Condition, Role, RoleBinding, ServiceAccount
 from registry_grpc.domain.access_names import REGISTRY, RoleBindingName, RoleName, Scope, ServiceAccountName
 from registry_grpc.domain.errors import Reason, RegistryError
-from registry_grpc.domain.events import Denial
+from registry_grpc.domain.events import Occurrence
 from registry_grpc.domain.identity import Token
 from tests.contract.store.builders import TIME, at_once, change
 
@@ -169,14 +169,16 @@ def test_writers_of_access_come_one_after_the_other(store):
 
 def test_refused_calls_take_an_index_and_no_revision(store):
     denials = [
-        Denial(actor="user:ada", method="M.x", resource=f"projects/{at}", request_id="r", outcome="PERMISSION_MISSING")
+        Occurrence(
+            actor="user:ada", method="M.x", resource=f"projects/{at}", request_id="r", outcome="PERMISSION_MISSING"
+        )
         for at in range(3)
     ]
     head = store.read(lambda reader: reader.feed.head())
 
     def work(number):
         if number % 2:
-            store.record_denials(denials)
+            store.record_occurrences(denials)
         else:
             put(store, role(f"r{number}"))
 

@@ -9,8 +9,11 @@ from alembic import command
 from sqlalchemy import create_engine, make_url, text
 
 from registry_grpc.domain.access_names import REGISTRY
+from registry_grpc.domain.audit import FIRST_LEAF, AuditEntry, first_difference
+from registry_grpc.domain.merkle import leaf_hash
+from registry_grpc.ports.audit import AuditFilter
 from registry_grpc.storage.sql import SqlStore, schema
-from tests.contract.store.builders import SECOND
+from tests.contract.store.builders import SECOND, add_model
 
 THEN = datetime(2026, 1, 2, tzinfo=UTC)
 MICROS = int(THEN.timestamp()) * 1_000_000
@@ -78,3 +81,47 @@ def test_whoever_administered_an_older_registry_still_does(url, empty):
         token = store.read(lambda reader: reader.tokens.get("abcdefghijkl"))
         assert (token.principal, token.creator, token.revision) == ("user:admin", "", 0)
     store.close()
+
+
+def test_entries_of_before_the_tree_are_read_and_their_leaves_stay(url):
+    with as_of(url, "0008") as execute:
+        execute(*REGISTRY_ROWS, "UPDATE log_head SET revision = 2, audit_size = 2")
+        old = [
+            AuditEntry(
+                number=number,
+                revision=number,
+                time=THEN,
+                actor="user:ada",
+                method="ModelService.CreateModel",
+                resource=resource,
+                request_id="r",
+                outcome="applied",
+                after=bytes(range(32)),
+            )
+            for number, resource in ((1, "registry"), (2, "projects/default/models/m"))
+        ]
+        for entry in old:
+            leaf = entry.leaf(FIRST_LEAF)
+            raw, hashed, after = (_octets(url, each) for each in (leaf, leaf_hash(leaf), entry.after))
+            execute(
+                f"""INSERT INTO audit (audit_index, revision, leaf, leaf_hash, time, actor, method, resource,
+                    request_id, outcome, detail) VALUES ({entry.number}, {entry.revision}, {raw}, {hashed}, {MICROS},
+                    '{entry.actor}', '{entry.method}', '{entry.resource}', 'r', 'applied', {after})"""  # noqa: S608 - ours
+            )
+
+    schema.upgrade(url)
+
+    store = SqlStore(url)
+    add_model(store, "new")
+    found = store.read(lambda reader: reader.trail.entries(0, 9, 9))
+    assert [each.entry for each in found[:2]] == old
+    assert [each.leaf for each in found[:2]] == [entry.leaf(FIRST_LEAF) for entry in old]
+    assert [first_difference(each) for each in found] == ["", "", ""]
+    of_project = store.read(lambda reader: reader.trail.list(AuditFilter(project="default"), before=None, limit=9))
+    assert [entry.resource for entry in of_project] == [old[1].resource]
+    store.close()
+
+
+def _octets(url, raw):
+    """As a literal of that engine."""
+    return f"x'{raw.hex()}'" if url.startswith("sqlite") else f"'\\x{raw.hex()}'"

@@ -10,6 +10,7 @@ from typing import Any
 from google.protobuf import message_factory
 
 import registry_grpc.v1 as contract
+from tests.kit.signing import BROKEN_BUNDLE, PUBLIC_KEY
 
 ARTIFACT = "a" * 26
 DEPLOYMENT = "0" * 20
@@ -72,6 +73,14 @@ class Place:
     @property
     def webhook(self) -> str:
         return f"{self.name}/webhooks/w"
+
+    @property
+    def request(self) -> str:
+        return f"{self.model}/promotionRequests/1"
+
+    @property
+    def signer(self) -> str:
+        return f"{self.name}/trustedSigners/s"
 
     @property
     def account(self) -> str:
@@ -164,6 +173,62 @@ EXAMPLES: dict[str, Callable[[Place], dict[str, Any]]] = {
     "WebhookService.TestWebhook": lambda at: {"name": at.webhook},
     "WebhookService.ListDeliveries": lambda at: {"parent": at.webhook},
     "WebhookService.RedeliverDeliveries": lambda at: {"parent": at.webhook, "all_dead": True} | DRY,
+    "ModelService.DeprecateVersion": lambda at: {"name": at.version, "reason": "x"} | DRY,
+    "ModelService.YankVersion": lambda at: {"name": at.version, "reason": "x"} | DRY,
+    "ModelService.ReinstateVersion": lambda at: {"name": at.version} | DRY,
+    "StageService.EvaluatePromotion": lambda at: {"name": at.version, "stage": "staging"},
+    "StageService.FreezeStage": lambda at: {"name": f"{at.model}/stages/staging", "justification": "x"} | DRY,
+    "StageService.UnfreezeStage": lambda at: {"name": f"{at.model}/stages/staging"} | DRY,
+    "GovernanceService.CreatePolicy": lambda at: (
+        {
+            "parent": at.name,
+            "policy_id": _NEW,
+            "policy": {"stages": ["staging"], "rules": [{"id": "people", "approvals": {"count": 1}}]},
+        }
+        | DRY
+    ),
+    "GovernanceService.GetPolicy": lambda at: {"name": f"{at.name}/policies/p"},
+    "GovernanceService.ListPolicies": lambda at: {"parent": at.name},
+    "GovernanceService.UpdatePolicy": lambda at: (
+        {"policy": {"name": f"{at.name}/policies/p", "description": "x"}} | DRY
+    ),
+    "GovernanceService.DeletePolicy": lambda at: {"name": f"{at.name}/policies/p"} | DRY,
+    "GovernanceService.ListPolicyVersions": lambda at: {"name": f"{at.name}/policies/p"},
+    "GovernanceService.CreatePromotionRequest": lambda at: (
+        {"parent": at.model, "promotion_request": {"version": at.version, "stage": "staging"}} | DRY
+    ),
+    "GovernanceService.GetPromotionRequest": lambda at: {"name": at.request},
+    "GovernanceService.ListPromotionRequests": lambda at: {"parent": at.model},
+    "GovernanceService.ApprovePromotion": lambda at: {"name": at.request} | DRY,
+    "GovernanceService.RejectPromotion": lambda at: {"name": at.request} | DRY,
+    "GovernanceService.WithdrawPromotion": lambda at: {"name": at.request} | DRY,
+    "GovernanceService.CommentPromotion": lambda at: {"name": at.request, "comment": "x"} | DRY,
+    "GovernanceService.CommitPromotion": lambda at: {"name": at.request} | DRY,
+    "EvidenceService.CreateTrustedSigner": lambda at: (
+        {"parent": at.name, "trusted_signer_id": _NEW, "trusted_signer": {"public_key": PUBLIC_KEY}} | DRY
+    ),
+    "EvidenceService.GetTrustedSigner": lambda at: {"name": at.signer},
+    "EvidenceService.ListTrustedSigners": lambda at: {"parent": at.name},
+    "EvidenceService.DeleteTrustedSigner": lambda at: {"name": at.signer} | DRY,
+    "EvidenceService.AddSignature": lambda at: {"parent": at.version, "bundle": BROKEN_BUNDLE} | DRY,
+    "EvidenceService.GetSignature": lambda at: {"name": f"{at.version}/signatures/{UPLOAD}"},
+    "EvidenceService.ListSignatures": lambda at: {"parent": at.version},
+    "EvidenceService.AddEvidence": lambda at: (
+        {
+            "parent": at.version,
+            "evidence": {"kind": "EVIDENCE_KIND_TEST", "tool": "t", "outcome": "EVIDENCE_OUTCOME_PASSED"},
+        }
+        | DRY
+    ),
+    "EvidenceService.GetEvidence": lambda at: {"name": f"{at.version}/evidence/{UPLOAD}"},
+    "EvidenceService.ListEvidence": lambda at: {"parent": at.version},
+    "AuditService.ListAuditEntries": lambda at: {"parent": at.name},
+    "AuditService.ExportAuditEntries": lambda _: {},
+    "AuditService.GetCheckpoint": lambda _: {"max_size": 1},
+    "AuditService.ListCheckpoints": lambda _: {},
+    "AuditService.GetInclusionProof": lambda _: {"index": 0},
+    "AuditService.GetConsistencyProof": lambda _: {"first_size": 1},
+    "AuditService.GetAuditKey": lambda _: {},
     "EventService.Watch": lambda at: {"parent": at.model, "send_initial_state": True},
     "EventService.ListEvents": lambda at: {"parent": at.model},
     "DeploymentService.ReportDeployment": lambda at: (

@@ -85,9 +85,18 @@ def may(role, scope, need):
 def _is_of_model(need):
     """Whether the example's resource lies in the model: everything but projects, their bindings and their accounts."""
     kind = need.permission.partition(".")[0]
-    return kind in {"versions", "aliases", "artifacts", "stages", "uploads", "deployments", "consumers"} or (
-        kind == "models" and need.permission != "models.create"
-    )
+    return kind in {
+        "versions",
+        "aliases",
+        "artifacts",
+        "stages",
+        "uploads",
+        "deployments",
+        "consumers",
+        "signatures",
+        "evidence",
+        "promotionRequests",
+    } or (kind == "models" and need.permission != "models.create")
 
 
 def expected(role, scope, method, place, world):

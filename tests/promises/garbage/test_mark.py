@@ -2,6 +2,7 @@
 
 import pytest
 
+from registry_grpc.domain.calls import Principal
 from registry_grpc.domain.errors import Reason, RegistryError
 from registry_grpc.domain.garbage import MARKER_KEY
 from registry_grpc.storage.sql import SqlStore
@@ -99,10 +100,11 @@ def test_a_store_that_lost_its_mark_or_a_database_of_a_new_epoch_deletes_nothing
 
 def test_adopting_moves_the_store_to_the_other_database_and_says_so_in_the_audit_trail(place, other):
     place.collect()
-    other.collect("user:ada", adopt_store=True)
+    other.collect(Principal("user:ada", method="oidc"), adopt_store=True)
     other.collect()
     assert other.store.registry_uid in frozen(place.collect)
-    assert ("user:ada", "ADOPTED the artifact store") in other.rows("SELECT actor, outcome FROM audit")
+    told = other.rows("SELECT actor, authentication, outcome FROM audit")
+    assert ("user:ada", "oidc", "ADOPTED the artifact store") in told
 
 
 def test_a_mark_nobody_can_read_freezes(place):

@@ -17,8 +17,9 @@ from registry_grpc.usecases.aliases import AliasChanges, UpdateAliases
 from registry_grpc.usecases.deletion import DeleteVersion
 from registry_grpc.usecases.holders import PointerHolders
 from registry_grpc.usecases.models import CreateModel
+from registry_grpc.usecases.moving import Condition
 from registry_grpc.usecases.retention import TOKEN_REST, ForgetTokens, KeepNewest
-from registry_grpc.usecases.stages import Condition, PromoteVersion
+from registry_grpc.usecases.stages import PromoteVersion
 from tests.promises.garbage.place import DAY, MODEL, new_content
 from tests.promises.tenants.stores import call
 

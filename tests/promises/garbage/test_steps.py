@@ -62,7 +62,8 @@ def test_a_replaced_file_is_marked_waits_for_its_grace_and_goes(place):
     assert place.states() == ["gone", "live"]
     assert place.stored() == place.needed()
     assert place.told.gone == {"blob": Tally(1, 30)}
-    assert ("system:registry", "COLLECTED 1 blobs, 30 bytes") in place.rows("SELECT actor, outcome FROM audit")
+    told = place.rows("SELECT actor, authentication, outcome FROM audit")
+    assert ("system:registry", "system", "COLLECTED 1 blobs, 30 bytes") in told
     place.check()
 
 

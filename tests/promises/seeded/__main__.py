@@ -16,17 +16,30 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.promises.seeded.access_bugs import ACCESS_BUGS
+from tests.promises.seeded.audit_bugs import AUDIT_BUGS
 from tests.promises.seeded.bugs import BUGS as FIRST_BUGS
 from tests.promises.seeded.bugs import Bug
 from tests.promises.seeded.garbage_bugs import GARBAGE_BUGS
+from tests.promises.seeded.governance_bugs import GOVERNANCE_BUGS
 from tests.promises.seeded.identity_bugs import IDENTITY_BUGS
+from tests.promises.seeded.signing_bugs import SIGNING_BUGS
 from tests.promises.seeded.watch_bugs import WATCH_BUGS
 from tests.promises.seeded.webhook_bugs import WEBHOOK_BUGS
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = ROOT / "docs/seeded-bugs.md"
 LIMIT_S = 600.0
-BUGS = (*FIRST_BUGS, *ACCESS_BUGS, *IDENTITY_BUGS, *WATCH_BUGS, *WEBHOOK_BUGS, *GARBAGE_BUGS)
+BUGS = (
+    *FIRST_BUGS,
+    *ACCESS_BUGS,
+    *IDENTITY_BUGS,
+    *WATCH_BUGS,
+    *WEBHOOK_BUGS,
+    *GARBAGE_BUGS,
+    *SIGNING_BUGS,
+    *AUDIT_BUGS,
+    *GOVERNANCE_BUGS,
+)
 
 
 @dataclass(frozen=True)

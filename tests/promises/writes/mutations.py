@@ -9,9 +9,12 @@ from google.protobuf.descriptor import MethodDescriptor
 from registry_grpc.v1 import (
     access_pb2,
     artifacts_pb2,
+    audit_pb2,
     common_pb2,
     deployments_pb2,
     events_pb2,
+    evidence_pb2,
+    governance_pb2,
     models_pb2,
     projects_pb2,
     server_pb2,
@@ -22,6 +25,8 @@ from registry_grpc.v1 import (
 from tests.kit.catalogue import Catalogue, new_id
 from tests.promises.writes.access_mutations import ACCESS_CASES, ACCESS_READS
 from tests.promises.writes.deployment_mutations import DEPLOYMENT_CASES, DEPLOYMENT_READS
+from tests.promises.writes.evidence_mutations import EVIDENCE_CASES, EVIDENCE_READS
+from tests.promises.writes.governance_mutations import GOVERNANCE_CASES, GOVERNANCE_READS
 from tests.promises.writes.tenant_mutations import TENANT_CASES
 from tests.promises.writes.webhook_mutations import WEBHOOK_CASES, WEBHOOK_READS
 
@@ -31,8 +36,8 @@ BYTES = b"bytes the project holds"
 def every_method() -> dict[str, MethodDescriptor]:
     """The methods of the contract by their full name."""
     files = (
-        *(access_pb2, artifacts_pb2, deployments_pb2, events_pb2, models_pb2),
-        *(projects_pb2, server_pb2, stages_pb2, webhooks_pb2),
+        *(access_pb2, artifacts_pb2, audit_pb2, deployments_pb2, events_pb2, evidence_pb2, models_pb2),
+        *(governance_pb2, projects_pb2, server_pb2, stages_pb2, webhooks_pb2),
     )
     services = [service for file in files for service in file.DESCRIPTOR.services_by_name.values()]
     return {f"{service.name}.{method.name}": method for service in services for method in service.methods}
@@ -142,6 +147,8 @@ def attach_artifacts(catalogue: Catalogue) -> Any:
 CASES: dict[str, Callable[[Catalogue], Any]] = (
     ACCESS_CASES
     | DEPLOYMENT_CASES
+    | EVIDENCE_CASES
+    | GOVERNANCE_CASES
     | TENANT_CASES
     | WEBHOOK_CASES
     | {
@@ -176,6 +183,8 @@ WITHOUT_REQUEST_ID = {
 READS = (
     ACCESS_READS
     | DEPLOYMENT_READS
+    | EVIDENCE_READS
+    | GOVERNANCE_READS
     | WEBHOOK_READS
     | {
         "ArtifactService.FindMissingArtifacts",
@@ -185,6 +194,13 @@ READS = (
         "ArtifactService.ListUploads",
         "ArtifactService.ReadArtifact",
         "ArtifactService.SignArtifactUrl",
+        "AuditService.ExportAuditEntries",
+        "AuditService.GetAuditKey",
+        "AuditService.GetCheckpoint",
+        "AuditService.GetConsistencyProof",
+        "AuditService.GetInclusionProof",
+        "AuditService.ListAuditEntries",
+        "AuditService.ListCheckpoints",
         "EventService.ListEvents",
         "EventService.Watch",
         "ModelService.BatchGetVersions",

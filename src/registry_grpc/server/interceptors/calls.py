@@ -17,15 +17,16 @@ from grpc.aio import AbortError
 from registry_grpc.auth.authorization import Target
 from registry_grpc.auth.credentials import Credentials
 from registry_grpc.auth.permissions import Need, Where
+from registry_grpc.domain.audit import bounded
 from registry_grpc.domain.calls import Principal
-from registry_grpc.domain.errors import PolicyError, Reason, RegistryError
-from registry_grpc.domain.events import Denial
+from registry_grpc.domain.errors import Reason, RegistryError
+from registry_grpc.domain.events import Occurrence
 from registry_grpc.observability.access_log import Who
 from registry_grpc.observability.rpc_metrics import CODE_NAMES
 from registry_grpc.server.interceptors.certificates import certificate_of
 from registry_grpc.server.interceptors.desk import Desk
 from registry_grpc.server.interceptors.headers import read_headers
-from registry_grpc.server.interceptors.methods import Method, code_of
+from registry_grpc.server.interceptors.methods import InvalidRequestError, Method, code_of
 from registry_grpc.services import context as contexts
 from registry_grpc.services.context import CallContext
 from registry_grpc.services.errors import CODE_OF, refusal_of
@@ -34,6 +35,9 @@ DEFAULT_UNARY_S = 30.0
 MAX_UNARY_S = 60.0
 MAX_STREAM_S = 12 * 3600.0
 ANONYMOUS = Principal("anonymous")
+_UNTOLD = frozenset({Reason.RATE_LIMITED, Reason.DRAINING, Reason.DATABASE_UNAVAILABLE})
+"""Refusals that say nothing of the change: whoever sends too much would fill the trail with them, and without the
+database there is none."""
 _OK = grpc.StatusCode.OK
 _LOG = logging.getLogger("registry_grpc.calls")
 
@@ -42,7 +46,8 @@ class Call:
     """One call. `enter` it, then exactly one of `succeed` and `fail`."""
 
     __slots__ = (
-        *("_admitted", "_began", "_context", "_desk", "_ended", "_info", "_method", "_targets", "_task"),
+        *("_admitted", "_began", "_context", "_desk", "_ended", "_info", "_method"),
+        *("_request", "_targets", "_task"),
         *("credentials", "deadline_s", "writing"),
     )
 
@@ -52,6 +57,7 @@ class Call:
         self._desk = desk
         self._method = method
         self._context = context
+        self._request: Any = None
         self._targets: Sequence[Target] = ()
         self._task: asyncio.Task[Any] | None = None
         self._ended: RegistryError | None = None
@@ -77,6 +83,7 @@ class Call:
             ANONYMOUS,
             began + (cap if cap is not None else remaining or 0.0),
             min_revision,
+            peer=context.peer,
             authority=desk.authorizer,
         )
 
@@ -112,6 +119,7 @@ class Call:
         """
         if self._method.public:
             return
+        self._request = request
         self._targets = targets = self._method.targets(request)
         self._info.grant = self._desk.authorizer.judge(self._info.principal, targets)
         self._desk.limits.enter(targets[0].resource if targets else "", self if self._method.streams else None)
@@ -147,6 +155,8 @@ class Call:
     async def fail(self, error: BaseException) -> NoReturn:
         """End the call with the status for `error`. Always raises."""
         context = self._context
+        if isinstance(error, InvalidRequestError):
+            self._request, error = error.request, error.refusal
         if isinstance(error, AbortError):
             self._end(code_of(context), "")
             raise error
@@ -178,25 +188,30 @@ class Call:
                 exc_info=error,
                 extra={"request_id": info.request_id, "method": self._method.name},
             )
-        if isinstance(error, PolicyError) and self._method.rule.mutates:
-            self._note(error)
+        if self._method.rule.mutates and info.principal is not ANONYMOUS and reason not in _UNTOLD:
+            self._note(error, reason)
         status = refusal_of(error, info.request_id)
         self._end(status.code, reason.value)
         await self._context.abort(status.code, status.details, (*status.trailing_metadata, *self._trailing()))
         raise AssertionError  # abort always raises
 
-    def _note(self, error: PolicyError) -> None:
-        """A refused change belongs in the audit trail."""
+    def _note(self, error: Exception, reason: Reason) -> None:
+        """A refused change of a proven caller belongs in the audit trail."""
         info = self._info
-        asked = next((target.resource for target in self._targets), "")
-        resource = asked or error.facts.get("resource", "")
+        request = self._request
+        targets = self._targets or (self._method.targets(request) if request is not None else ())
+        asked = next((target.resource for target in targets), "")
+        resource = asked or (error.facts.get("resource", "") if isinstance(error, RegistryError) else "")
         self._desk.denials.note(
-            Denial(
+            Occurrence(
                 actor=info.principal.name,
                 method=info.method,
-                resource=resource,
-                request_id=info.request_id,
-                outcome=error.reason.value,
+                resource=bounded(resource),
+                # One without has the id that its error and the log carry.
+                request_id=bounded(getattr(request, "request_id", "").lower() or info.request_id),
+                outcome=reason.value,
+                authentication=info.principal.method,
+                peer=info.peer(),
             )
         )
 

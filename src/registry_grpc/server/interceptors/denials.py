@@ -8,7 +8,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from registry_grpc.domain.calls import SYSTEM
-from registry_grpc.domain.events import Denial
+from registry_grpc.domain.events import Occurrence
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -24,16 +24,16 @@ _LOG = logging.getLogger("registry_grpc.audit")
 class Denials:
     """Keeps refusals until they are written. Concurrency: event loop only."""
 
-    def __init__(self, write: Callable[[Sequence[Denial]], Awaitable[Any]], metrics: Metrics) -> None:
+    def __init__(self, write: Callable[[Sequence[Occurrence]], Awaitable[Any]], metrics: Metrics) -> None:
         """`write` adds audit entries for them."""
         self._write = write
-        self._waiting: list[Denial] = []
+        self._waiting: list[Occurrence] = []
         self._dropped = 0
         self._left = BATCH
         self._count_dropped = metrics.audit_denials_dropped.inc
         self._task: asyncio.Task[None] | None = None
 
-    def note(self, denial: Denial) -> None:
+    def note(self, denial: Occurrence) -> None:
         """Take one; it is written within `EVERY_S` while the database can be asked."""
         if self._left <= 0:
             self._drop(1)
@@ -79,6 +79,13 @@ class Denials:
         self._count_dropped(count)
 
 
-def _lost(count: int) -> Denial:
+def _lost(count: int) -> Occurrence:
     """The entry that stands for those of which there is none."""
-    return Denial(actor=SYSTEM.name, method="Audit.Dropped", resource="", request_id="", outcome=f"DROPPED {count}")
+    return Occurrence(
+        actor=SYSTEM.name,
+        method="Audit.Dropped",
+        resource="",
+        request_id="",
+        outcome=f"DROPPED {count}",
+        authentication=SYSTEM.method,
+    )

@@ -54,6 +54,16 @@ class Method:
         self.parse = _remembering(parse) if path in HOT else parse
 
 
+class InvalidRequestError(Exception):
+    """A request that breaks the contract, with the refusal it gets: the audit trail tells what it was about."""
+
+    def __init__(self, request: Message, refusal: RegistryError) -> None:
+        """Of a message that could be read."""
+        super().__init__(refusal.message)
+        self.request = request
+        self.refusal = refusal
+
+
 def _parser(from_string: Any, *, validated: bool) -> Callable[[bytes], Message]:  # noqa: ANN401
     """Reads and checks a request. grpcio's own deserialiser would answer garbage with UNKNOWN and protobuf's text."""
     collect = validator_for(from_string.__self__.DESCRIPTOR).collect if validated else lambda *_: None
@@ -68,7 +78,7 @@ def _parser(from_string: Any, *, validated: bool) -> Callable[[bytes], Message]:
         faults: list[Any] = []
         collect(message, "", faults)
         if faults:
-            raise refusal(faults[:20])
+            raise InvalidRequestError(message, refusal(faults[:20]))
         return message
 
     return parse

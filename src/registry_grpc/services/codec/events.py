@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from registry_grpc.domain.artifacts import Artifact
 from registry_grpc.domain.deployments import Deployment
 from registry_grpc.domain.events import Action
+from registry_grpc.domain.evidence import Evidence, ModelSignature
 from registry_grpc.domain.pointers import Pointer, PointerKind
+from registry_grpc.domain.policies import Policy
+from registry_grpc.domain.promotion import PromotionRequest
 from registry_grpc.domain.resources import Model, Project, Version
 from registry_grpc.services.codec.artifacts import artifact_to_wire
 from registry_grpc.services.codec.chunks import varint
 from registry_grpc.services.codec.deployments import deployment_to_wire
 from registry_grpc.services.codec.enums import EnumCodec
+from registry_grpc.services.codec.evidence import evidence_to_wire, signature_to_wire
+from registry_grpc.services.codec.governance import policy_to_wire, promotion_request_to_wire
 from registry_grpc.services.codec.models import model_to_wire
 from registry_grpc.services.codec.pointers import alias_to_wire, stage_to_wire
 from registry_grpc.services.codec.projects import project_to_wire
@@ -22,13 +27,28 @@ from registry_grpc.usecases.events import kind_of
 from registry_grpc.v1 import events_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from registry_grpc.domain.events import Event
 
 ACTION = EnumCodec(Action, events_pb2.EventAction, "EVENT_ACTION_")
-Shown = Project | Model | Version | Pointer | Artifact | Deployment
+Shown = (
+    Project | Model | Version | Pointer | Artifact | Deployment | Evidence | ModelSignature | Policy | PromotionRequest
+)
 """What a watch may show; roles, bindings, accounts and tokens are none of it."""
+_FORMS: dict[type, tuple[str, Callable[[Any], Any]]] = {
+    Project: ("project", project_to_wire),
+    Model: ("model", model_to_wire),
+    Version: ("version", version_to_wire),
+    Pointer: ("stage", stage_to_wire),
+    Artifact: ("artifact", artifact_to_wire),
+    Deployment: ("deployment", deployment_to_wire),
+    Evidence: ("evidence", evidence_to_wire),
+    ModelSignature: ("signature", signature_to_wire),
+    Policy: ("policy", policy_to_wire),
+    PromotionRequest: ("promotion_request", promotion_request_to_wire),
+}
+"""Field of the event and what fills it."""
 _EVENTS = events_pb2.WatchResponse.EVENTS_FIELD_NUMBER << 3 | 2
 
 
@@ -50,23 +70,12 @@ def event_to_wire(event: Event) -> events_pb2.Event:
 def resource_event(resource: Shown, action: Action) -> events_pb2.Event:
     """An event that says no more than what there is: who and when are left out."""
     message = events_pb2.Event(name=str(resource.name), resource_type=kind_of(resource), action=ACTION.to_wire(action))
-    match resource:
-        case Project():
-            message.project.CopyFrom(project_to_wire(resource))
-        case Model():
-            message.model.CopyFrom(model_to_wire(resource))
-        case Version():
-            message.version.CopyFrom(version_to_wire(resource))
-            message.version.ClearField("model_card")
-        case Pointer():
-            if resource.kind is PointerKind.STAGE:
-                message.stage.CopyFrom(stage_to_wire(resource))
-            else:
-                message.alias.CopyFrom(alias_to_wire(resource))
-        case Artifact():
-            message.artifact.CopyFrom(artifact_to_wire(resource))
-        case Deployment():
-            message.deployment.CopyFrom(deployment_to_wire(resource))
+    field, to_wire = _FORMS[type(resource)]
+    if isinstance(resource, Pointer) and resource.kind is not PointerKind.STAGE:
+        field, to_wire = "alias", alias_to_wire
+    getattr(message, field).CopyFrom(to_wire(resource))
+    if isinstance(resource, Version):
+        message.version.ClearField("model_card")
     for part in (message.project, message.model, message.version):
         if part.ByteSize():
             part.ClearField("description")

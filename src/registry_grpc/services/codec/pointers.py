@@ -50,6 +50,10 @@ def stage_to_wire(pointer: Pointer) -> stages_pb2.Stage:
         generation=pointer.generation,
         etag=pointer.etag,
         revision=pointer.revision,
+        frozen=pointer.freeze is not None,
+        freeze_reason=pointer.freeze.reason if pointer.freeze else "",
+        frozen_by=pointer.freeze.actor if pointer.freeze else "",
+        freeze_time=time_to_wire(pointer.freeze.time) if pointer.freeze else None,
     )
 
 
@@ -68,6 +72,9 @@ def assignment_to_wire(row: Assignment) -> stages_pb2.StageAssignment:
         assign_time=time_to_wire(row.assign_time),
         revision=row.revision,
         request_id=row.request_id,
+        promotion_request=row.promotion_request,
+        policies=row.policies,
+        break_glass=row.break_glass,
     )
 
 

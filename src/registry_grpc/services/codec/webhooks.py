@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 STATE = EnumCodec(DeliveryState, webhooks_pb2.Delivery.State, "STATE_")
 TEST_TYPE = "dev.registry-grpc.webhook.test.v1"
-_WORDS = {"ModelVersion": "version"}
+_WORDS = {"ModelVersion": "version", "ModelSignature": "signature"}
 """What a type is called in `type`, where that is not the type itself."""
 
 

@@ -128,6 +128,6 @@ def choice(name: str, kind: type[StrEnum]) -> Column[Any]:
     return Column(name, Choice(kind), nullable=False)
 
 
-def index_where(name: str, where: str, *columns: Column[Any], unique: bool = False) -> Index:
+def index_where(name: str, where: str, *columns: Column[Any] | str, unique: bool = False) -> Index:
     """An index over the rows that `where` picks."""
     return Index(name, *columns, unique=unique, postgresql_where=sql_text(where), sqlite_where=sql_text(where))

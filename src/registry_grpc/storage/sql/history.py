@@ -37,6 +37,10 @@ _STANDING = _ARRIVED.where(
     )
 )
 
+_OF_VERSION = (
+    select(table).where(table.c.version_uid == bindparam("of_version")).order_by(*_NEWEST).limit(bindparam("limit"))
+)
+
 
 @cache
 def _list(*, by_stage: bool, from_end: bool) -> Select[Any]:
@@ -75,6 +79,11 @@ class History:
         }
         return [_assignment(row) for row in self._session.all(statement, values)]
 
+    def of_version(self, version_uid: str, limit: int) -> Sequence[Assignment]:
+        """See the port."""
+        rows = self._session.all(_OF_VERSION, {"of_version": version_uid, "limit": limit})
+        return [_assignment(row) for row in rows]
+
     def pointer_as_of(self, model_uid: str, stage: str, time: datetime) -> tuple[Assignment | None, bool]:
         """See the port."""
         values = {"in_model": model_uid, "at_stage": stage, "time": time}
@@ -101,6 +110,9 @@ def _assignment(row: Record) -> Assignment:
         justification=row.justification,
         request_id=row.request_id,
         assign_time=row.assign_time,
+        promotion_request=row.promotion_request,
+        policies=row.policies,
+        break_glass=row.break_glass,
     )
 
 
@@ -122,4 +134,7 @@ def _values(assignment: Assignment) -> dict[str, Any]:
         "justification": assignment.justification,
         "request_id": assignment.request_id,
         "assign_time": assignment.assign_time,
+        "promotion_request": assignment.promotion_request,
+        "policies": assignment.policies,
+        "break_glass": assignment.break_glass,
     }

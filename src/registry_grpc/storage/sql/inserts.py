@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 AT_ONCE = 8
 """Most rows of one statement: each sequence of tables is another one to compile and prepare."""
-_SHARED = frozenset({"project", "model", "revision", "time", "actor", "method", "request_id"})
+_SHARED = {
+    **{name: name for name in ("project", "model", "revision", "actor", "method", "request_id")},
+    **dict.fromkeys(("time", "create_time", "update_time"), "time"),
+}
 """Columns that say the same in all rows of a write, bound once: psycopg parses a statement of more than 50
 parameters anew at every call."""
 
@@ -54,7 +57,7 @@ def _bound(rows: Sequence[Row]) -> dict[str, Any] | None:
 
 
 def _parameter(column: str, at: int) -> str:
-    return column if column in _SHARED else f"{column}_{at}"
+    return _SHARED.get(column) or f"{column}_{at}"
 
 
 @cache

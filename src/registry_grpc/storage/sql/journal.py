@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, delete, literal, select, update
 
+from registry_grpc.domain.audit import APPLIED, AuditEntry
 from registry_grpc.domain.calls import Committed
 from registry_grpc.domain.errors import Reason, RegistryError
-from registry_grpc.domain.events import AuditEntry, leaf_hash, place_of
+from registry_grpc.domain.events import place_of
 from registry_grpc.domain.pointers import Pointer, PointerKind
 from registry_grpc.domain.resources import Version
+from registry_grpc.storage.sql.changes import changed
 from registry_grpc.storage.sql.documents import RESOURCES, resource_type
 from registry_grpc.storage.sql.tables import audit, event, idempotency, log_head
+from registry_grpc.storage.sql.trail import project_of
 from registry_grpc.storage.sql.usage import CHANGE, change_values, to_account
 
 if TYPE_CHECKING:
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Executable
 
     from registry_grpc.domain.calls import Call
-    from registry_grpc.domain.events import Denial, Event, Resource
+    from registry_grpc.domain.events import Event, Occurrence, Resource
     from registry_grpc.domain.tenancy import Account, Usage
     from registry_grpc.storage.sql.session import Record, Session
 
@@ -152,65 +155,75 @@ def forget_expired(session: Session, limit: int) -> int:
     return len(rows)
 
 
-def write_log(session: Session, entry_of: AuditSubject, events: tuple[Event, ...]) -> None:
-    """Add the events and the audit entry of this transaction."""
+def write_log(session: Session, entry_of: AuditSubject, events: tuple[Event, ...], seen: Sequence[object]) -> None:
+    """Add the events and the audit entry of this transaction; `seen` is what it read, in order."""
     digest = hashlib.sha256()
     rows = [_event_row(one) for one in events]
     for row in rows:
         digest.update(row["payload"].encode())
     session.add(event, *rows)
+    change = changed(events, seen)
     entry = AuditEntry(
-        index=entry_of.index,
+        number=entry_of.number,
         revision=entry_of.revision,
         time=session.now,
         actor=entry_of.actor,
         method=entry_of.method,
         resource=entry_of.resource,
         request_id=entry_of.request_id,
-        outcome="applied",
-        detail=digest.digest() if rows else b"",
+        outcome=APPLIED,
+        after=digest.digest() if rows else b"",
+        authentication=entry_of.authentication,
+        peer=entry_of.peer,
+        before=change.before,
+        changes=change.changes,
     )
     session.add(audit, _audit_row(entry))
 
 
-def write_denials(session: Session, denials: Sequence[Denial]) -> None:
+def write_occurrences(session: Session, occurrences: Sequence[Occurrence]) -> None:
     """Add an audit entry for each call that was refused: they take an index and no revision."""
-    row = session.lock(_LENGTHEN, {"more": len(denials)})
+    row = session.lock(_LENGTHEN, {"more": len(occurrences)})
     if row is None:
         msg = "the log has no head; the database was not set up"
         raise LookupError(msg)
-    first = row.audit_size - len(denials) + 1
+    first = row.audit_size - len(occurrences) + 1
     entries = [
         AuditEntry(
-            index=first + at,
+            number=first + at,
             revision=0,
             time=session.now,
-            actor=denial.actor,
-            method=denial.method,
-            resource=denial.resource,
-            request_id=denial.request_id,
-            outcome=denial.outcome,
-            detail=b"",
+            actor=each.actor,
+            method=each.method,
+            resource=each.resource,
+            request_id=each.request_id,
+            outcome=each.outcome,
+            after=b"",
+            authentication=each.authentication,
+            peer=each.peer,
         )
-        for at, denial in enumerate(denials)
+        for at, each in enumerate(occurrences)
     ]
     session.add(audit, *(_audit_row(entry) for entry in entries))
 
 
 def _audit_row(entry: AuditEntry) -> dict[str, Any]:
-    leaf = entry.leaf()
     return {
-        "audit_index": entry.index,
+        "audit_index": entry.number,
         "revision": entry.revision,
-        "leaf": leaf,
-        "leaf_hash": leaf_hash(leaf),
+        "leaf": entry.leaf(),
         "time": entry.time,
         "actor": entry.actor,
         "method": entry.method,
         "resource": entry.resource,
         "request_id": entry.request_id,
         "outcome": entry.outcome,
-        "detail": entry.detail,
+        "detail": entry.after,
+        "project": project_of(entry.resource),
+        "authentication": entry.authentication,
+        "peer": entry.peer,
+        "before": entry.before,
+        "changes": entry.changes,
     }
 
 
@@ -218,9 +231,11 @@ def _audit_row(entry: AuditEntry) -> dict[str, Any]:
 class AuditSubject:
     """Who changed what, as the audit entry names it."""
 
-    index: int
+    number: int
     revision: int
     actor: str
+    authentication: str
+    peer: str
     method: str
     resource: str
     request_id: str

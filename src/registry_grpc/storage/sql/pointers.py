@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, delete, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from registry_grpc.domain.names import ModelName
-from registry_grpc.domain.pointers import Pointer, PointerKind, Target
+from registry_grpc.domain.pointers import Freeze, Pointer, PointerKind, Target
 from registry_grpc.domain.resources import VersionState
 from registry_grpc.storage.sql.tables import model, version
 from registry_grpc.storage.sql.tables import pointer as table
@@ -102,6 +102,9 @@ _PUT = _INSERT.on_conflict_do_update(
             "set_time",
             "actor",
             "justification",
+            "freeze_reason",
+            "frozen_by",
+            "freeze_time",
         )
     },
 )
@@ -188,6 +191,7 @@ def _pointer(row: Record) -> Pointer:
         set_time=row.set_time,
         actor=row.actor,
         justification=row.justification,
+        freeze=Freeze(row.freeze_reason, row.frozen_by, row.freeze_time) if row.freeze_time else None,
     )
 
 
@@ -217,4 +221,7 @@ def _values(pointer: Pointer) -> dict[str, Any]:
         "set_time": pointer.set_time,
         "actor": pointer.actor,
         "justification": pointer.justification,
+        "freeze_reason": pointer.freeze.reason if pointer.freeze else "",
+        "frozen_by": pointer.freeze.actor if pointer.freeze else "",
+        "freeze_time": pointer.freeze.time if pointer.freeze else None,
     }

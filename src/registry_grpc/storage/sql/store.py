@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from registry_grpc.domain.calls import Call
-    from registry_grpc.domain.events import Denial
+    from registry_grpc.domain.events import Occurrence
     from registry_grpc.ports.store import CommitObserver, Reader, Unit
     from registry_grpc.storage.sql.database import Database
 
@@ -113,9 +113,9 @@ class SqlStore:
             self.observer.committed(committed.revision, committed.events)
         return committed
 
-    def record_denials(self, denials: Sequence[Denial]) -> None:
+    def record_occurrences(self, occurrences: Sequence[Occurrence]) -> None:
         """See the port."""
-        self._in_transaction(lambda session: journal.write_denials(session, denials))
+        self._in_transaction(lambda session: journal.write_occurrences(session, occurrences))
 
     def acquire_lease(self, name: str, holder: str, ttl: timedelta) -> int | None:
         """See the port."""

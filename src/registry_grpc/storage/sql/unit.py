@@ -11,19 +11,24 @@ from registry_grpc.storage.sql import journal
 from registry_grpc.storage.sql.access import Access
 from registry_grpc.storage.sql.artifacts import Artifacts
 from registry_grpc.storage.sql.blobs import Blobs
+from registry_grpc.storage.sql.changes import Seeing
 from registry_grpc.storage.sql.consumers import Consumers
 from registry_grpc.storage.sql.deliveries import Deliveries
 from registry_grpc.storage.sql.deployment_runs import DeploymentRuns
 from registry_grpc.storage.sql.deployments import Deployments
 from registry_grpc.storage.sql.documents import resource_type
+from registry_grpc.storage.sql.evidence import EvidenceItems
 from registry_grpc.storage.sql.feed import Feed
 from registry_grpc.storage.sql.garbage import Garbage
+from registry_grpc.storage.sql.governance import Policies, PromotionRequests
 from registry_grpc.storage.sql.history import History
 from registry_grpc.storage.sql.inserts import joins_rows
 from registry_grpc.storage.sql.models import Models
 from registry_grpc.storage.sql.pointers import Pointers
 from registry_grpc.storage.sql.projects import Projects
+from registry_grpc.storage.sql.signatures import Signatures, TrustedSigners
 from registry_grpc.storage.sql.tokens import Tokens
+from registry_grpc.storage.sql.trail import AuditTrail
 from registry_grpc.storage.sql.uploads import Uploads
 from registry_grpc.storage.sql.usage import Usages
 from registry_grpc.storage.sql.versions import Versions
@@ -62,7 +67,13 @@ class SqlReader:
         self.deployments = Deployments(session)
         self.deployment_runs = DeploymentRuns(session)
         self.consumers = Consumers(session)
+        self.policies = Policies(session)
+        self.promotion_requests = PromotionRequests(session)
+        self.trusted_signers = TrustedSigners(session)
+        self.signatures = Signatures(session)
+        self.evidence = EvidenceItems(session)
         self.feed = Feed(session)
+        self.trail = AuditTrail(session)
 
     @property
     def now(self) -> datetime:
@@ -79,12 +90,26 @@ class _Taken:
     resource: str
 
 
+_UNSEEN = frozenset(
+    {
+        *("session", "_seen", "trail", "feed", "usage", "blobs", "uploads", "history"),
+        *("deliveries", "garbage", "deployment_runs", "consumers"),
+    }
+)
+"""What gives no resource that an event could be about."""
+
+
 class SqlUnit(SqlReader):
     """Implements `ports.store.Unit`."""
 
     def __init__(self, session: Session, call: Call[Any] | None, statements: journal.Statements) -> None:
         """For one attempt at `call`."""
         super().__init__(session)
+        self._seen: list[object] = []
+        # What the repositories give is how things were before this write: the audit trail tells it.
+        for name, repository in vars(self).items():
+            if name not in _UNSEEN:
+                setattr(self, name, Seeing(repository, self._seen))
         self._call = call
         self._statements = statements
         self._taken: _Taken | None = None
@@ -153,12 +178,15 @@ class SqlUnit(SqlReader):
         if self._taken is None:
             return
         call = self._call
+        principal = call.principal if call else SYSTEM
         subject = journal.AuditSubject(
-            index=self._taken.audit_index,
+            number=self._taken.audit_index,
             revision=self._taken.revision,
-            actor=call.principal.name if call else SYSTEM.name,
+            actor=principal.name,
+            authentication=principal.method,
+            peer=call.peer if call else "",
             method=call.method if call else "",
             resource=self._taken.resource,
             request_id=call.request_id if call else "",
         )
-        journal.write_log(self.session, subject, self.events)
+        journal.write_log(self.session, subject, self.events, self._seen)

@@ -12,29 +12,46 @@ from registry_grpc.storage.sql.tables.catalogue import (
 )
 from registry_grpc.storage.sql.tables.deployments import consumer_day, deployment, deployment_run
 from registry_grpc.storage.sql.tables.files import artifact, blob, orphan, upload, upload_part
-from registry_grpc.storage.sql.tables.log import audit, event, idempotency, lease, log_head, registry
+from registry_grpc.storage.sql.tables.governance import policy, promotion_request
+from registry_grpc.storage.sql.tables.log import (
+    audit,
+    audit_checkpoint,
+    audit_node,
+    event,
+    idempotency,
+    lease,
+    log_head,
+    registry,
+)
 from registry_grpc.storage.sql.tables.metadata import metadata
+from registry_grpc.storage.sql.tables.signatures import evidence, model_signature, trusted_signer
 from registry_grpc.storage.sql.tables.webhooks import delivery, webhook
 
 __all__ = [
     "account_certificate",
     "artifact",
     "audit",
+    "audit_checkpoint",
+    "audit_node",
     "blob",
     "consumer_day",
     "delivery",
     "deployment",
     "deployment_run",
     "event",
+    "evidence",
     "idempotency",
     "lease",
     "log_head",
     "metadata",
     "model",
+    "model_signature",
     "orphan",
     "pointer",
+    "policy",
     "project",
     "project_usage",
+    "promotion_request",
     "registry",
     "role",
     "role_binding",
@@ -42,6 +59,7 @@ __all__ = [
     "stage",
     "stage_assignment",
     "token",
+    "trusted_signer",
     "upload",
     "upload_part",
     "version",

@@ -75,6 +75,7 @@ upload = Table(
     count("part_bytes"),
     count("persisted_size"),
     text("creator"),
+    document("writers", documents.WORDS),
     moment("create_time"),
     moment("expire_time"),
     text("artifact_etag"),

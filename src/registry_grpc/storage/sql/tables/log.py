@@ -1,9 +1,21 @@
 """The log of events, the audit trail, and what keeps calls and processes apart."""
 
-from sqlalchemy import Column, Index, Integer, PrimaryKeyConstraint, Table
+from sqlalchemy import BigInteger, Column, Index, Integer, PrimaryKeyConstraint, Table
 
 from registry_grpc.domain.events import Action
-from registry_grpc.storage.sql.columns import Key, Moment, RowNumber, choice, count, flag, key, moment, octets, text
+from registry_grpc.storage.sql.columns import (
+    Key,
+    Moment,
+    RowNumber,
+    choice,
+    count,
+    flag,
+    index_where,
+    key,
+    moment,
+    octets,
+    text,
+)
 from registry_grpc.storage.sql.tables.metadata import metadata
 
 # One row: which registry this is. `epoch` rises when the database is restored from a backup; `marked` once the artifact
@@ -43,13 +55,13 @@ event = Table(
     PrimaryKeyConstraint("revision", "idx"),
 )
 
+# `project` follows from `resource` and is there to be searched; everything else is in the leaf.
 audit = Table(
     "audit",
     metadata,
     Column("audit_index", RowNumber, primary_key=True, autoincrement=False),
     count("revision"),
     octets("leaf"),
-    octets("leaf_hash"),
     moment("time"),
     text("actor"),
     text("method"),
@@ -57,7 +69,34 @@ audit = Table(
     text("request_id"),
     text("outcome"),
     octets("detail"),
+    key("project"),
+    text("authentication"),
+    text("peer"),
+    octets("before"),
+    text("changes"),
     Index(None, "revision"),
+    Index(None, "project", "audit_index"),
+    Index(None, "actor", "audit_index"),
+    index_where("ix_audit_named", "request_id <> ''", "request_id"),
+)
+
+# Hashes of whole subtrees of 2**level entries, of the levels 8, 16, …: what proofs are made of.
+audit_node = Table(
+    "audit_node",
+    metadata,
+    Column("level", Integer, nullable=False),
+    count("idx"),
+    octets("hash"),
+    PrimaryKeyConstraint("level", "idx"),
+)
+
+audit_checkpoint = Table(
+    "audit_checkpoint",
+    metadata,
+    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    octets("root"),
+    text("note"),
+    moment("time"),
 )
 
 idempotency = Table(
