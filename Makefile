@@ -22,6 +22,7 @@ test: .venv/.stamp services ## Run every test against real engines (WORKERS=2, P
 check: lint types ## Everything CI runs: lint, types, generated-code diff, then the tests
 	scripts/gen --check
 	scripts/docs --check
+	scripts/slo --check
 	@$(MAKE) test
 
 lint: .venv/.stamp ## Check style, import layers and the contract
@@ -35,9 +36,10 @@ lint: .venv/.stamp ## Check style, import layers and the contract
 types: .venv/.stamp ## Check types (mypy --strict on src)
 	$(BIN)/mypy
 
-gen: .venv/.stamp ## Generate src/registry_grpc/v1 from proto/, and the generated docs
+gen: .venv/.stamp ## Generate src/registry_grpc/v1 from proto/, the generated docs, and what follows from slo/
 	scripts/gen
 	scripts/docs
+	scripts/slo
 
 lock: .venv/.stamp ## Pin dependencies by hash after a change in pyproject.toml (UPGRADE=--all or names)
 	scripts/lock $(UPGRADE)

@@ -18,10 +18,11 @@ _GO_MODULES = {
     "grpcurl": "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4",
     "hey": "github.com/rakyll/hey@v0.1.5",
     "minio": "github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c",
+    "prometheus": "github.com/prometheus/prometheus/cmd/prometheus@v0.315.0",
     "promtool": "github.com/prometheus/prometheus/cmd/promtool@v0.315.0",
 }
 # Unpacking one Debian package takes a second where building from source takes many minutes.
-_DEBIAN_PACKAGES = {"promtool": "prometheus", "strace": "strace"}
+_DEBIAN_PACKAGES = {"prometheus": "prometheus", "promtool": "prometheus", "strace": "strace"}
 
 NAMES = tuple(sorted({*_GO_MODULES, *_DEBIAN_PACKAGES}))
 

@@ -35,6 +35,7 @@ from registry_grpc.cli.roles import app as roles
 from registry_grpc.cli.roles import can
 from registry_grpc.cli.serving import SERVE_CONTEXT, serve
 from registry_grpc.cli.signing import sign, signatures, signers, verify
+from registry_grpc.cli.slo import slo
 from registry_grpc.cli.stage_gates import app as stage_gates
 from registry_grpc.cli.stages import history, promote, resolve, rollback
 from registry_grpc.cli.transfer import pull, push
@@ -130,7 +131,7 @@ options.__doc__ = HELP
 
 for command in (
     *(login, logout, whoami, push, pull, resolve, promote, rollback, history, drift, consumers, watch, doctor),
-    *(can, gc, sign, verify, scan, completion),
+    *(can, gc, slo, sign, verify, scan, completion),
 ):
     app.command()(command)
 app.command(context_settings=SERVE_CONTEXT, add_help_option=False)(serve)

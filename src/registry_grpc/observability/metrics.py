@@ -22,6 +22,7 @@ AUTH_FAILURES = ("missing", "invalid", "expired", "revoked", "disabled", "issuer
 STORAGE_OPERATIONS = ("put", "begin", "part", "complete", "abort", "get", "head", "delete", "sweep", "list", "ping")
 _UPLOAD_SECONDS = (0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0)
 _THROUGHPUT = (1e6, 5e6, 1e7, 2.5e7, 5e7, 1e8, 2.5e8, 5e8, 1e9)
+_STAGE_DELAY_SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 30.0, 300.0)
 _STORAGE_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _JOB_SECONDS = (0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0)
 _DATABASE_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0)
@@ -97,6 +98,12 @@ class Metrics:
             _THROUGHPUT,
             "size_class",
         )
+        self.upload_served = make.histogram(
+            "registry_upload_served_bytes_per_second",
+            "Throughput of committed uploads without the time spent waiting for the client.",
+            _THROUGHPUT,
+            "size_class",
+        )
         self.upload_wait_seconds = make.counter(
             "registry_upload_wait_seconds",
             "Seconds uploads waited, by what they waited on.",
@@ -121,6 +128,11 @@ class Metrics:
         self.scrub_damaged_blobs = make.gauge(
             "registry_scrub_damaged_blobs", "Blobs known to be damaged.", mode="mostrecent"
         )
+        self.scrub_oldest_seconds = make.gauge(
+            "registry_scrub_oldest_seconds",
+            "How long ago the blob that waited longest was hashed, or stored; 0 without blobs.",
+            mode="mostrecent",
+        )
         # Computed by the one leader from SQL: only the newest value means anything.
         self.storage_bytes = make.gauge("registry_storage_bytes", "Bytes stored, by state.", "state", mode="mostrecent")
         self.storage_objects = make.gauge(
@@ -131,7 +143,18 @@ class Metrics:
             "Bytes of all files as versions see them, before deduplication.",
             mode="mostrecent",
         )
-
+        self.storage_capacity_bytes = make.gauge(
+            "registry_storage_capacity_bytes",
+            "Bytes the artifact store can hold, by where that is known from.",
+            "source",
+            mode="mostrecent",
+        )
+        self.storage_free_bytes = make.gauge(
+            "registry_storage_free_bytes",
+            "Bytes of the artifact store that are free, by where that is known from.",
+            "source",
+            mode="mostrecent",
+        )
         self.garbage_objects = make.counter("registry_garbage_objects", "What the collector removed, by kind.", "kind")
         self.garbage_bytes = make.counter("registry_garbage_bytes", "Bytes the collector removed, by kind.", "kind")
         self.garbage_frozen = make.gauge(
@@ -144,13 +167,13 @@ class Metrics:
         self.job_last_success = make.gauge(
             "registry_job_last_success_timestamp_seconds",
             "When a job of the leader last ended well, seconds since the epoch.",
-            "job",
+            "task",  # not `job`: Prometheus gives that label to every series itself
             mode="mostrecent",
         )
         self.job_seconds = make.histogram(
-            "registry_job_duration_seconds", "Seconds of a job of the leader.", _JOB_SECONDS, "job"
+            "registry_job_duration_seconds", "Seconds of a job of the leader.", _JOB_SECONDS, "task"
         )
-        self.job_failures = make.counter("registry_job_failures", "Runs of a job of the leader that failed.", "job")
+        self.job_failures = make.counter("registry_job_failures", "Runs of a job of the leader that failed.", "task")
 
     def _tenants(self, make: _Maker) -> None:
         self.limited = make.counter("registry_limited", "Calls refused by a rate or a number of streams.", "limit")
@@ -185,6 +208,11 @@ class Metrics:
             "registry_watch_lag_seconds",
             "Seconds from the commit of a change to its hand-over to the transport, by message.",
             (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 30.0),
+        )
+        self.stage_delay_seconds = make.histogram(
+            "registry_stage_event_delay_seconds",
+            "Seconds from the commit of a change of a stage to its hand-over to each watch that was there and kept up.",
+            _STAGE_DELAY_SECONDS,
         )
         self.feed_lag_seconds = make.gauge(
             "registry_feed_lag_seconds",

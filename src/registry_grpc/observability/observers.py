@@ -60,6 +60,7 @@ class WatchCounts:
         self._ended = {why: metrics.watches_ended.labels(why).inc for why in WATCH_ENDS}
         self._open = metrics.watches_open
         self._seconds = metrics.watch_lag_seconds.observe
+        self._stage_seconds = metrics.stage_delay_seconds.observe
 
     def watch_began(self) -> None:
         """A stream opened."""
@@ -73,6 +74,10 @@ class WatchCounts:
     def watch_sent(self, lag_s: float) -> None:
         """A message was handed to the transport, so long after its commit."""
         self._seconds(max(0.0, lag_s))
+
+    def stage_sent(self, delay_s: float) -> None:
+        """News of a stage was, to a watch that was there when it happened and keeps up."""
+        self._stage_seconds(max(0.0, delay_s))
 
 
 class StageCounts:
@@ -104,6 +109,7 @@ class TransferCounts:
         for name in (*SIZE_CLASSES, "ge10g"):
             metrics.upload_seconds.labels(name)
             metrics.upload_throughput.labels(name)
+            metrics.upload_served.labels(name)
 
     def upload_began(self) -> None:
         """A stream opened."""
@@ -117,14 +123,15 @@ class TransferCounts:
         """An upload waited for the client, the store or the database."""
         self._waited[on](seconds)
 
-    def upload_ended(self, outcome: str, size_bytes: int, seconds: float) -> None:
-        """A stream ended; `size_bytes` came in it."""
+    def upload_ended(self, outcome: str, size_bytes: int, seconds: float, waited_s: float) -> None:
+        """A stream ended; `size_bytes` came in it, and it waited so long for its client."""
         self._metrics.uploads_in_progress.dec()
         self._finished[outcome]()
         if outcome == "committed":
             name = size_class(size_bytes)
             self._metrics.upload_seconds.labels(name).observe(seconds)
             self._metrics.upload_throughput.labels(name).observe(size_bytes / max(seconds, 1e-6))
+            self._metrics.upload_served.labels(name).observe(size_bytes / max(seconds - waited_s, 1e-6))
 
     def downloaded(self, size_bytes: int) -> None:
         """Bytes went out."""
@@ -214,6 +221,18 @@ class JobReport:
         self._metrics.job_seconds.labels(label).observe(seconds)
         self._metrics.job_failures.labels(label).inc()
         _JOB_LOG.warning("a job of the leader failed", extra={"job": job}, exc_info=error)
+
+    def deposed(self) -> None:
+        """Another replica leads: what this one had counted is shown by that one."""
+        metrics = self._metrics
+        for shown in (metrics.storage_bytes, metrics.storage_objects, metrics.deployments):
+            shown.clear()
+        for shown in (metrics.storage_capacity_bytes, metrics.storage_free_bytes, metrics.job_last_success):
+            shown.clear()
+        for single in (metrics.storage_logical_bytes, metrics.quota_fullest_ratio, metrics.deployments_stale):
+            single.set(0)
+        for single in (metrics.scrub_damaged_blobs, metrics.scrub_oldest_seconds, metrics.garbage_frozen):
+            single.set(0)
 
 
 class IssuerReport:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from registry_grpc.domain.artifacts import BLOCK_BYTES
 from registry_grpc.observability.observers import ScrubReport, UsageReport
 from registry_grpc.server.deploying import deployment_jobs
-from registry_grpc.server.gauges import StorageGauges
+from registry_grpc.server.gauges import StorageGauges, capacity_of
 from registry_grpc.server.leader import Job
 from registry_grpc.storage.artifacts.verifying import VerifiedReads
 from registry_grpc.usecases.deletion import DeleteVersion
@@ -48,7 +48,7 @@ def leader_jobs(
     foundation: Foundation,
 ) -> list[Job]:
     """In the order they get their turn."""
-    gauges = StorageGauges(store, foundation.metrics)
+    gauges = StorageGauges(store, foundation.metrics, capacity_of(foundation.settings))
     return [
         Job("storage gauges", GAUGES_S, gauges),
         Job("expire uploads", SWEEP_S, ExpireUploads(store, artifacts, garbage.mark)),

@@ -46,6 +46,9 @@ class JobObserver(Protocol):
     def failed(self, job: str, seconds: float, error: Exception) -> None:
         """It failed."""
 
+    def deposed(self) -> None:
+        """This replica leads no more."""
+
 
 class Leader:
     """Runs the jobs while this replica holds the lease."""
@@ -80,11 +83,14 @@ class Leader:
 
     async def _run(self) -> None:
         while True:
+            led = self.epoch is not None
             try:
                 await self._lead()
             except Exception as error:  # noqa: BLE001 - whatever fails is tried again; it is reported
                 self.epoch = None
                 _LOG.warning("leader jobs failed", exc_info=error)
+            if led and self.epoch is None:
+                self._observer.deposed()
             await asyncio.sleep(RENEW_S)
 
     async def _lead(self) -> None:

@@ -78,6 +78,8 @@ class Settings(BaseModel):
     s3_bucket: str = "mreg"
     s3_region: str = "us-east-1"
     s3_secure: bool = True
+    storage_capacity_bytes: Annotated[int, Field(ge=0)] = 0
+    """What the artifact store can hold: S3 does not tell. 0: unknown there, otherwise as the file system says."""
 
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     """Processes that share the listeners; more than one needs PostgreSQL."""

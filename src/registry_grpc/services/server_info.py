@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from registry_grpc.domain.errors import invalid_field
-from registry_grpc.services.codec.times import time_to_wire
+from registry_grpc.observability.objectives_document import shipped
+from registry_grpc.services.codec.times import duration_to_wire, time_to_wire
 from registry_grpc.services.context import call_context
 from registry_grpc.v1 import server_pb2, server_pb2_grpc
 
@@ -36,6 +38,7 @@ class ServerServicer(server_pb2_grpc.ServerServiceServicer):
         self._facts = facts
         self._collect = collect
         self._transfer = transfer
+        self._objectives = _objectives()
 
     async def GetServerInfo(self, request: server_pb2.GetServerInfoRequest, context: Context) -> server_pb2.ServerInfo:
         store = self._edge.store
@@ -53,6 +56,7 @@ class ServerServicer(server_pb2_grpc.ServerServiceServicer):
             limits=self._facts.limits,
             caller=call_context().principal.name,
             server_time=time_to_wire(now),
+            objectives=self._objectives,
         )
 
     async def CollectGarbage(
@@ -72,6 +76,15 @@ class ServerServicer(server_pb2_grpc.ServerServiceServicer):
             orphans_collected=_byte_count(found.orphans_collected),
             more=found.more,
         )
+
+
+def _objectives() -> Sequence[server_pb2.ServiceObjective]:
+    slo = shipped()
+    period = duration_to_wire(timedelta(seconds=slo.period.seconds))
+    return [
+        server_pb2.ServiceObjective(name=each.name, description=each.summary, target=each.target, period=period)
+        for each in slo.objectives
+    ]
 
 
 def _byte_count(tally: Tally) -> server_pb2.ByteCount:

@@ -53,8 +53,11 @@ class UploadObserver(WaitObserver, Protocol):
     def upload_received(self, size_bytes: int) -> None:
         """So many bytes came."""
 
-    def upload_ended(self, outcome: str, size_bytes: int, seconds: float) -> None:
-        """A stream ended. `outcome` is committed, deduplicated, or what went wrong; `size_bytes` came in it."""
+    def upload_ended(self, outcome: str, size_bytes: int, seconds: float, waited_s: float) -> None:
+        """A stream ended. `outcome` is committed, deduplicated, or what went wrong; `size_bytes` came in it.
+
+        For `waited_s` of its seconds the client was waited for.
+        """
 
 
 @dataclass(slots=True, kw_only=True)
@@ -99,11 +102,12 @@ class Uploads:
             self._open -= 1
 
     async def _receive(self, messages: AsyncIterator[artifacts_pb2.WriteUploadRequest]) -> Upload:
-        began, received = time.monotonic(), 0
+        began, received, waited_s = time.monotonic(), 0, 0.0
         outcome = "client_aborted"
         self.observer.upload_began()
         try:
             first = _require_first(await self._next(messages))
+            waited_s = time.monotonic() - began
             opened = await self._take_over(UploadName.parse(first.name))
             if not isinstance(opened, Session):
                 outcome = "deduplicated"
@@ -125,7 +129,9 @@ class Uploads:
                     return upload
                 began_waiting = time.monotonic()
                 message = await self._next(messages, stream)
-                pace.judge(time.monotonic() - began_waiting, came, opened.persisted_size)
+                paused_s = time.monotonic() - began_waiting
+                waited_s += paused_s
+                pace.judge(paused_s, came, opened.persisted_size)
             await stream.settle()
             return opened.upload
         except RegistryError as error:
@@ -135,7 +141,7 @@ class Uploads:
             outcome = "internal"
             raise
         finally:
-            self.observer.upload_ended(outcome, received, time.monotonic() - began)
+            self.observer.upload_ended(outcome, received, time.monotonic() - began, waited_s)
 
     async def _take_over(self, name: UploadName) -> Upload | Session:
         """A session, or the upload once it is COMMITTED. Waits while another call, or replica, completes it."""

@@ -49,6 +49,8 @@ class Encoded(NamedTuple):
     token: str
     time: float
     """When it was committed, seconds since the epoch."""
+    moves_stage: bool
+    """Whether it says something of a stage."""
 
 
 def messages_of(encoded: Encoded, wish: Wish) -> Iterator[bytes]:

@@ -55,6 +55,9 @@ class WatchObserver(Protocol):
     def watch_sent(self, lag_s: float) -> None:
         """A message was handed to the transport, so long after its commit."""
 
+    def stage_sent(self, delay_s: float) -> None:
+        """News of a stage was, to a watch that was there when it happened and keeps up."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Watches:
@@ -176,17 +179,21 @@ class Watches:
     async def _follow(self, position: Position, wish: Wish, interval_s: float) -> AsyncIterator[bytes]:
         """Everything behind `position`, until the watch is too old or the server drains."""
         feed, cursor, token = self.edge.feed, position.revision, str(position)
+        head = feed.revision  # what came before it happened before the watch was there
         ends = time.monotonic() + self.max_age_s * random.uniform(0.8, 1.2)  # noqa: S311 - spreads reconnections
         last = time.monotonic()
         while not self._closing.is_set() and time.monotonic() < ends:
             if cursor < feed.revision:
-                revisions, reached = await self._next(cursor, feed.revision)
+                revisions, reached, keeps_up = await self._next(cursor, feed.revision)
                 for revision in revisions:
                     encoded = self._encode(revision)
                     for message in messages_of(encoded, wish):
                         yield message
                         last = time.monotonic()
-                        self.observer.watch_sent(time.time() - encoded.time)
+                        lag_s = time.time() - encoded.time
+                        self.observer.watch_sent(lag_s)
+                        if keeps_up and encoded.moves_stage and revision.number > head:
+                            self.observer.stage_sent(lag_s)
                     token = encoded.token
                 cursor = reached
                 continue
@@ -201,15 +208,15 @@ class Watches:
         closing.reconnect_after.CopyFrom(duration_to_wire(timedelta(seconds=spread_s)))
         yield closing.SerializeToString()
 
-    async def _next(self, cursor: int, head: int) -> tuple[Sequence[Revision], int]:
-        """Some of what follows, and up to where that is complete."""
+    async def _next(self, cursor: int, head: int) -> tuple[Sequence[Revision], int, bool]:
+        """Some of what follows, up to where that is complete, and whether it was still in memory."""
         found = self.recent.after(cursor, head, BATCH)
         if found is not None:
             # Others must get their turn too, however much there is.
             await asyncio.sleep(0)
-            return found, found[-1].number
+            return found, found[-1].number, True
         page = await self.edge.control.run(self.read, cursor)
-        return by_revision(page.events), page.revision
+        return by_revision(page.events), page.revision, False
 
     async def _wait(self, cursor: int, seconds: float) -> None:
         closing = asyncio.ensure_future(self._closing.wait())
@@ -231,7 +238,8 @@ class Watches:
                 for event in revision.events
                 if kind_of(event.after)
             )
-            known = Encoded(head.SerializeToString(), events, token, revision.events[0].time.timestamp())
+            moves = any(kind_of(resource) == "Stage" for resource, _ in events)
+            known = Encoded(head.SerializeToString(), events, token, revision.events[0].time.timestamp(), moves)
             self._encoded[revision.number] = known
             while len(self._encoded) > ENCODED_REVISIONS:
                 self._encoded.popitem(last=False)

@@ -28,7 +28,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dregistry_grpc/v1/server.proto\x12\x10registry_grpc.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x16\n\x14GetServerInfoRequest\"\xd6\x02\n\nServerInfo\x12\x1c\n\x0eserver_version\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x61pi_versions\x18\x02 \x03(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x0cregistry_uid\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1e\n\x10\x63urrent_revision\x18\x04 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1d\n\x0foldest_revision\x18\x05 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1e\n\x10\x64igest_functions\x18\x06 \x03(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08\x66\x65\x61tures\x18\x07 \x03(\tB\x04\xe2\x41\x01\x03\x12.\n\x06limits\x18\x08 \x01(\x0b\x32\x18.registry_grpc.v1.LimitsB\x04\xe2\x41\x01\x03\x12\x14\n\x06\x63\x61ller\x18\t \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0bserver_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\"\xca\x04\n\x06Limits\x12\x1d\n\x0fmax_chunk_bytes\x18\x01 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12#\n\x15preferred_chunk_bytes\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x18\n\npart_bytes\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12 \n\x12max_artifact_bytes\x18\x04 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12#\n\x15max_files_per_version\x18\x05 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x1b\n\rmax_page_size\x18\x06 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x16\n\x08max_tags\x18\x07 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x1d\n\x0fmax_annotations\x18\x08 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x1c\n\x0emax_batch_size\x18\t \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x39\n\x10upload_retention\x18\n \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x03\x12\x38\n\x0f\x64raft_retention\x18\x0b \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x03\x12=\n\x14request_id_retention\x18\x0c \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x03\x12\x38\n\x0fundelete_window\x18\r \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x03\x12;\n\x12max_unary_deadline\x18\x0e \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x03\"I\n\x15\x43ollectGarbageRequest\x12\x15\n\x07\x65xecute\x18\x01 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x19\n\x0b\x61\x64opt_store\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\xf2\x01\n\x16\x43ollectGarbageResponse\x12,\n\x07waiting\x18\x01 \x01(\x0b\x32\x1b.registry_grpc.v1.ByteCount\x12.\n\tcollected\x18\x02 \x01(\x0b\x32\x1b.registry_grpc.v1.ByteCount\x12\x34\n\x0forphans_waiting\x18\x03 \x01(\x0b\x32\x1b.registry_grpc.v1.ByteCount\x12\x36\n\x11orphans_collected\x18\x04 \x01(\x0b\x32\x1b.registry_grpc.v1.ByteCount\x12\x0c\n\x04more\x18\x05 \x01(\x08\":\n\tByteCount\x12\x13\n\x05\x63ount\x18\x01 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x18\n\nsize_bytes\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x03\x32\x84\x02\n\rServerService\x12m\n\rGetServerInfo\x12&.registry_grpc.v1.GetServerInfoRequest\x1a\x1c.registry_grpc.v1.ServerInfo\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/serverInfo\x12\x83\x01\n\x0e\x43ollectGarbage\x12\'.registry_grpc.v1.CollectGarbageRequest\x1a(.registry_grpc.v1.CollectGarbageResponse\"\x1e\x82\xd3\xe4\x93\x02\x18\"\x13/v1/garbage:collect:\x01*Bn\n\x13\x64\x65v.registrygrpc.v1P\x01ZUgithub.com/registry-grpc/registry-grpc/clients/go/gen/registry_grpc/v1;registrygrpcv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dregistry_grpc/v1/server.proto\x12\x10registry_grpc.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x16\n\x14GetServerInfoRequest\"\x94\x03\n\nServerInfo\x12\x1c\n\x0eserver_version\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x0c\x61pi_versions\x18\x02 \x03(\tB\x04\xe2\x41\x01\x03\x12\x1a\n\x0cregistry_uid\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x1e\n\x10\x63urrent_revision\x18\x04 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1d\n\x0foldest_revision\x18\x05 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x1e\n\x10\x64igest_functions\x18\x06 \x03(\tB\x04\xe2\x41\x01\x03\x12\x16\n\x08\x66\x65\x61tures\x18\x07 \x03(\tB\x04\xe2\x41\x01\x03\x12.\n\x06limits\x18\x08 \x01(\x0b\x32\x18.registry_grpc.v1.LimitsB\x04\xe2\x41\x01\x03\x12\x14\n\x06\x63\x61ller\x18\t \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0bserver_time\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12<\n\nobjectives\x18\x0b \x03(\x0b\x32\".registry_grpc.v1.ServiceObjectiveB\x04\xe2\x41\x01\x03\"\x88\x01\n\x10ServiceObjective\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x64\x65scription\x18\x02 \x01(\tB\x04\xe2\x41\x01\x03\x12\x14\n\x06target\x18\x03 \x01(\x01\x42\x04\xe2\x41\x01\x03\x12/\n\x06period\x18\x04 \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x03\"\xca\x04\n\x06Limits\x12\x1d\n\x0fmax_chunk_bytes\x18\x01 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12#\n\x15preferred_chunk_bytes\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x18\n\npart_bytes\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12 \n\x12max_artifact_bytes\x18\x04 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12#\n\x15max_files_per_version\x18\x05 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x1b\n\rmax_page_size\x18\x06 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x16\n\x08max_tags\x18\x07 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x1d\n\x0fmax_annotations\x18\x08 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x1c\n\x0emax_batch_size\x18\t \x01(\x05\x42\x04\xe2\x41\x01\x03\x12\x39\n\x10upload_retention\x18\n \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x03\x12\x38\n\x0f\x64raft_retention\x18\x0b \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x03\x12=\n\x14request_id_retention\x18\x0c \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x03\x12\x38\n\x0fundelete_window\x18\r \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x03\x12;\n\x12max_unary_deadline\x18\x0e \x01(\x0b\x32\x19.google.protobuf.DurationB\x04\xe2\x41\x01\x03\"I\n\x15\x43ollectGarbageRequest\x12\x15\n\x07\x65xecute\x18\x01 \x01(\x08\x42\x04\xe2\x41\x01\x01\x12\x19\n\x0b\x61\x64opt_store\x18\x02 \x01(\x08\x42\x04\xe2\x41\x01\x01\"\xf2\x01\n\x16\x43ollectGarbageResponse\x12,\n\x07waiting\x18\x01 \x01(\x0b\x32\x1b.registry_grpc.v1.ByteCount\x12.\n\tcollected\x18\x02 \x01(\x0b\x32\x1b.registry_grpc.v1.ByteCount\x12\x34\n\x0forphans_waiting\x18\x03 \x01(\x0b\x32\x1b.registry_grpc.v1.ByteCount\x12\x36\n\x11orphans_collected\x18\x04 \x01(\x0b\x32\x1b.registry_grpc.v1.ByteCount\x12\x0c\n\x04more\x18\x05 \x01(\x08\":\n\tByteCount\x12\x13\n\x05\x63ount\x18\x01 \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x18\n\nsize_bytes\x18\x02 \x01(\x03\x42\x04\xe2\x41\x01\x03\x32\x84\x02\n\rServerService\x12m\n\rGetServerInfo\x12&.registry_grpc.v1.GetServerInfoRequest\x1a\x1c.registry_grpc.v1.ServerInfo\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/serverInfo\x12\x83\x01\n\x0e\x43ollectGarbage\x12\'.registry_grpc.v1.CollectGarbageRequest\x1a(.registry_grpc.v1.CollectGarbageResponse\"\x1e\x82\xd3\xe4\x93\x02\x18\"\x13/v1/garbage:collect:\x01*Bn\n\x13\x64\x65v.registrygrpc.v1P\x01ZUgithub.com/registry-grpc/registry-grpc/clients/go/gen/registry_grpc/v1;registrygrpcv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -56,6 +56,16 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SERVERINFO'].fields_by_name['caller']._serialized_options = b'\342A\001\003'
   _globals['_SERVERINFO'].fields_by_name['server_time']._loaded_options = None
   _globals['_SERVERINFO'].fields_by_name['server_time']._serialized_options = b'\342A\001\003'
+  _globals['_SERVERINFO'].fields_by_name['objectives']._loaded_options = None
+  _globals['_SERVERINFO'].fields_by_name['objectives']._serialized_options = b'\342A\001\003'
+  _globals['_SERVICEOBJECTIVE'].fields_by_name['name']._loaded_options = None
+  _globals['_SERVICEOBJECTIVE'].fields_by_name['name']._serialized_options = b'\342A\001\003'
+  _globals['_SERVICEOBJECTIVE'].fields_by_name['description']._loaded_options = None
+  _globals['_SERVICEOBJECTIVE'].fields_by_name['description']._serialized_options = b'\342A\001\003'
+  _globals['_SERVICEOBJECTIVE'].fields_by_name['target']._loaded_options = None
+  _globals['_SERVICEOBJECTIVE'].fields_by_name['target']._serialized_options = b'\342A\001\003'
+  _globals['_SERVICEOBJECTIVE'].fields_by_name['period']._loaded_options = None
+  _globals['_SERVICEOBJECTIVE'].fields_by_name['period']._serialized_options = b'\342A\001\003'
   _globals['_LIMITS'].fields_by_name['max_chunk_bytes']._loaded_options = None
   _globals['_LIMITS'].fields_by_name['max_chunk_bytes']._serialized_options = b'\342A\001\003'
   _globals['_LIMITS'].fields_by_name['preferred_chunk_bytes']._loaded_options = None
@@ -99,15 +109,17 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSERVERINFOREQUEST']._serialized_start=179
   _globals['_GETSERVERINFOREQUEST']._serialized_end=201
   _globals['_SERVERINFO']._serialized_start=204
-  _globals['_SERVERINFO']._serialized_end=546
-  _globals['_LIMITS']._serialized_start=549
-  _globals['_LIMITS']._serialized_end=1135
-  _globals['_COLLECTGARBAGEREQUEST']._serialized_start=1137
-  _globals['_COLLECTGARBAGEREQUEST']._serialized_end=1210
-  _globals['_COLLECTGARBAGERESPONSE']._serialized_start=1213
-  _globals['_COLLECTGARBAGERESPONSE']._serialized_end=1455
-  _globals['_BYTECOUNT']._serialized_start=1457
-  _globals['_BYTECOUNT']._serialized_end=1515
-  _globals['_SERVERSERVICE']._serialized_start=1518
-  _globals['_SERVERSERVICE']._serialized_end=1778
+  _globals['_SERVERINFO']._serialized_end=608
+  _globals['_SERVICEOBJECTIVE']._serialized_start=611
+  _globals['_SERVICEOBJECTIVE']._serialized_end=747
+  _globals['_LIMITS']._serialized_start=750
+  _globals['_LIMITS']._serialized_end=1336
+  _globals['_COLLECTGARBAGEREQUEST']._serialized_start=1338
+  _globals['_COLLECTGARBAGEREQUEST']._serialized_end=1411
+  _globals['_COLLECTGARBAGERESPONSE']._serialized_start=1414
+  _globals['_COLLECTGARBAGERESPONSE']._serialized_end=1656
+  _globals['_BYTECOUNT']._serialized_start=1658
+  _globals['_BYTECOUNT']._serialized_end=1716
+  _globals['_SERVERSERVICE']._serialized_start=1719
+  _globals['_SERVERSERVICE']._serialized_end=1979
 # @@protoc_insertion_point(module_scope)

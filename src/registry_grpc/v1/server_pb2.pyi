@@ -53,6 +53,7 @@ class ServerInfo(_message.Message):
     LIMITS_FIELD_NUMBER: _builtins.int
     CALLER_FIELD_NUMBER: _builtins.int
     SERVER_TIME_FIELD_NUMBER: _builtins.int
+    OBJECTIVES_FIELD_NUMBER: _builtins.int
     server_version: _builtins.str
     """Version of the server program, SemVer."""
     registry_uid: _builtins.str
@@ -83,6 +84,10 @@ class ServerInfo(_message.Message):
     def server_time(self) -> _timestamp_pb2.Timestamp:
         """The registry's clock: the database's, which judges leases, grace periods and expiry."""
 
+    @_builtins.property
+    def objectives(self) -> _containers.RepeatedCompositeFieldContainer[Global___ServiceObjective]:
+        """What this release promises its users; what is left of each is known to the Prometheus that watches the servers."""
+
     def __init__(
         self,
         *,
@@ -96,14 +101,51 @@ class ServerInfo(_message.Message):
         limits: Global___Limits | None = ...,
         caller: _builtins.str = ...,
         server_time: _timestamp_pb2.Timestamp | None = ...,
+        objectives: _abc.Iterable[Global___ServiceObjective] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits", "server_time", b"server_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_versions", b"api_versions", "caller", b"caller", "current_revision", b"current_revision", "digest_functions", b"digest_functions", "features", b"features", "limits", b"limits", "oldest_revision", b"oldest_revision", "registry_uid", b"registry_uid", "server_time", b"server_time", "server_version", b"server_version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["api_versions", b"api_versions", "caller", b"caller", "current_revision", b"current_revision", "digest_functions", b"digest_functions", "features", b"features", "limits", b"limits", "objectives", b"objectives", "oldest_revision", b"oldest_revision", "registry_uid", b"registry_uid", "server_time", b"server_time", "server_version", b"server_version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ServerInfo: _TypeAlias = ServerInfo  # noqa: Y015
+
+@_typing.final
+class ServiceObjective(_message.Message):
+    """A promise about the part of events that are good."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    DESCRIPTION_FIELD_NUMBER: _builtins.int
+    TARGET_FIELD_NUMBER: _builtins.int
+    PERIOD_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Short name, e.g. `resolve-latency`; the label `slo` of recorded series."""
+    description: _builtins.str
+    """What is promised."""
+    target: _builtins.float
+    """The part of events that must be good, above 0 and below 1."""
+    @_builtins.property
+    def period(self) -> _duration_pb2.Duration:
+        """Over which time it is judged."""
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        description: _builtins.str = ...,
+        target: _builtins.float = ...,
+        period: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["period", b"period"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["description", b"description", "name", b"name", "period", b"period", "target", b"target"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ServiceObjective: _TypeAlias = ServiceObjective  # noqa: Y015
 
 @_typing.final
 class Limits(_message.Message):

@@ -89,9 +89,9 @@ def test_the_job_of_a_server_at_the_store_of_another_deletes_nothing_and_says_so
         with world("embedded", service_environment, **settings) as second:
             port = second.server.metrics_port
             until(lambda: metric(port, "registry_garbage_frozen") == 1, 30)
-            assert metric(port, "registry_job_failures_total", job="collect_garbage") >= 1
+            assert metric(port, "registry_job_failures_total", task="collect_garbage") >= 1
             # The others have their turn all the same.
-            until(lambda: metric(port, "registry_job_last_success_timestamp_seconds", job="usage") > 0, 30)
+            until(lambda: metric(port, "registry_job_last_success_timestamp_seconds", task="usage") > 0, 30)
             refusal = refused(lambda: second.registry.api.server.CollectGarbage(EXECUTE))
             assert (refusal.code, refusal.reason) == ("FAILED_PRECONDITION", "GARBAGE_FROZEN")
             models = models_pb2.ListModelsRequest(parent="projects/default")

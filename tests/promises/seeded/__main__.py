@@ -23,6 +23,7 @@ from tests.promises.seeded.garbage_bugs import GARBAGE_BUGS
 from tests.promises.seeded.governance_bugs import GOVERNANCE_BUGS
 from tests.promises.seeded.identity_bugs import IDENTITY_BUGS
 from tests.promises.seeded.signing_bugs import SIGNING_BUGS
+from tests.promises.seeded.slo_bugs import SLO_BUGS
 from tests.promises.seeded.watch_bugs import WATCH_BUGS
 from tests.promises.seeded.webhook_bugs import WEBHOOK_BUGS
 
@@ -39,6 +40,7 @@ BUGS = (
     *SIGNING_BUGS,
     *AUDIT_BUGS,
     *GOVERNANCE_BUGS,
+    *SLO_BUGS,
 )
 
 
