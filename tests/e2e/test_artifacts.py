@@ -13,6 +13,7 @@ from registry_grpc.domain.garbage import MARKER_KEY
 from registry_grpc.v1 import artifacts_pb2 as pb
 from tests.kit import engines
 from tests.kit.server import distributed, running
+from tests.kit.stored import stored_files
 from tests.kit.uploads import DEPLOYMENTS, MIB, PART, Content, Registry, deployed, refused
 
 SIZE = 2 * PART + 1000
@@ -143,8 +144,7 @@ def one_stored_object(kind, environment):
             server = stack.enter_context(running())
 
             def replace(change):
-                objects = server.data_dir / "artifacts" / "objects"
-                (path,) = [path for path in objects.rglob("*") if path.is_file() and path.name != "marker"]
+                (path,) = stored_files(server)
                 path.write_bytes(change(path.read_bytes()))
         else:
             url = stack.enter_context(engines.fresh_database(environment["MREG_TEST_POSTGRES_URL"]))

@@ -8,6 +8,7 @@ import pytest
 
 from registry_grpc.v1 import artifacts_pb2 as pb
 from registry_grpc.v1 import common_pb2
+from tests.kit.stored import stored_files
 from tests.kit.uploads import (
     DEPLOYMENTS,
     PART,
@@ -192,9 +193,7 @@ def test_the_store_keeps_one_object_for_bytes_that_are_in_many_versions(service_
         for _ in range(3):
             registry.push(registry.draft(), "model.bin", content, sha256=content.sha256)
 
-        objects = server.data_dir / "artifacts" / "objects"
-        stored = [path for path in objects.rglob("*") if path.is_file() and path.name != "marker"]
-        assert [path.stat().st_size for path in stored] == [PART + 1]
+        assert [path.stat().st_size for path in stored_files(server)] == [PART + 1]
 
 
 def test_bytes_are_held_as_soon_as_their_upload_commits(registry):

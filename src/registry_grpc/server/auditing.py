@@ -82,6 +82,8 @@ def signer_of(settings: Settings, origin: str) -> Signer | None:
 
     Raises: ValueError, OSError.
     """
+    if not settings.audit_checkpoints:
+        return None
     path = settings.audit_key_file
     if path is None:
         if not settings.embedded:

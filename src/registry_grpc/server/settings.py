@@ -139,6 +139,8 @@ class Settings(BaseModel):
     replica; an embedded server makes its own in `data_dir`. Without it nothing is signed."""
     audit_former_keys: Addresses = ()
     """Verifier keys of former ones, whose last checkpoint the first of the new key goes on from."""
+    audit_checkpoints: bool = True
+    """Off: nothing is signed, although there is a key."""
     compact_events: bool = True
     """Off where the database role may not delete events: somebody else does, see docs/operations.md."""
 

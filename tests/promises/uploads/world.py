@@ -137,7 +137,8 @@ class World:
 
 @contextlib.contextmanager
 def world(kind: str, environment: Mapping[str, str], failpoints: str = "", **settings: str) -> Iterator[World]:
-    """A server of that kind on an empty database and an empty store."""
+    """A server of that kind on an empty database and an empty store, into which nobody writes but the test."""
+    settings = {"audit_checkpoints": "false"} | settings
     with contextlib.ExitStack() as stack:
         if kind == EMBEDDED:
             place = World(stack.enter_context(running(settings, failpoints)))
