@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from tests.bench.harness import Comparison
+from tests.bench.harness import Comparison, Sample
 
 NOTES = "What holds it back"
 """Heading of the part that people write; it is kept when the rest is written anew."""
@@ -40,38 +41,56 @@ _FACTS = {
 def write(
     directory: Path, machine: Mapping[str, str], results: Sequence[Comparison], facts: Mapping[str, float]
 ) -> None:
-    """Write benchmarks.md and benchmarks.json into `directory`."""
+    """Write benchmarks.md and benchmarks.json into `directory`; what was not measured this time stays as it was."""
     directory.mkdir(exist_ok=True)
-    lines = [
+    kept = directory / "benchmarks.json"
+    raw = json.loads(kept.read_text()) if kept.exists() else {"facts": {}, "comparisons": []}
+    commit = machine["commit"]
+    named = {each["name"]: each for each in raw["comparisons"]}
+    named |= {result.name: {**asdict(result), "commit": commit} for result in results}
+    comparisons = list(named.values())
+    known = {key: each for key, each in raw["facts"].items() if key in _FACTS and key not in facts}
+    known |= {key: {"value": value, "commit": commit} for key, value in facts.items()}
+    ordered = {key: known[key] for key in _FACTS if key in known}
+    raw = {"machine": machine, "facts": ordered, "comparisons": comparisons}
+    kept.write_text(json.dumps(raw, indent=1) + "\n")
+    page = directory / "benchmarks.md"
+    _, heading, notes = page.read_text().partition(f"\n## {NOTES}\n") if page.exists() else ("", "", "")
+    page.write_text("\n".join([*_head(machine), *_compared(comparisons), *_single(ordered)]) + "\n" + heading + notes)
+
+
+def _head(machine: Mapping[str, str]) -> list[str]:
+    return [
         "# Benchmarks",
         "",
         "Written by `make bench`; do not edit. One machine runs everything: server, load client, PostgreSQL and MinIO",
-        "share its cores. Trust the ratios (median of the ratios of interleaved rounds) before the rates.",
+        "share its cores. Trust the ratios (median of the ratios of interleaved rounds) before the rates. Each row",
+        "tells the commit it was measured at.",
         "",
-        "Machine: " + ", ".join(f"{key} {value}" for key, value in machine.items()),
-        "",
-        "| what | contender | median | ratio to limit (min to max) | details | goal |",
-        "|---|---|---|---|---|---|",
+        "Last run: " + ", ".join(f"{key} {value}" for key, value in machine.items()),
     ]
-    for result in results:
-        for contender in result.samples:
-            ratios = result.ratios(contender)
-            shown = (
-                "limit"
-                if contender == result.limit
-                else f"**{result.ratio(contender):.2f}** ({min(ratios):.2f} to {max(ratios):.2f})"
-            )
-            details = ", ".join(
-                f"{key} {result.detail(contender, key):.2f}" for key in result.samples[contender][0].details
-            )
-            lines.append(
-                f"| {result.name} | {contender} | {result.median(contender):.0f} {result.unit} | {shown} "
-                f"| {details} | {result.goal if contender != result.limit else ''} |",
-            )
-    lines += ["", "| what | measured | goal |", "|---|---|---|"]
-    lines += [f"| {_FACTS[key][0]} | {value:.2f} | {_FACTS[key][1]} |" for key, value in facts.items()]
-    page = directory / "benchmarks.md"
-    _, heading, notes = page.read_text().partition(f"\n## {NOTES}\n") if page.exists() else ("", "", "")
-    page.write_text("\n".join(lines) + "\n" + heading + notes)
-    raw = {"machine": machine, "facts": facts, "comparisons": [asdict(result) for result in results]}
-    (directory / "benchmarks.json").write_text(json.dumps(raw, indent=1) + "\n")
+
+
+def _compared(comparisons: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    yield from ("", "| what | contender | median | ratio to limit (min to max) | details | goal | commit |")
+    yield "|---|---|---|---|---|---|---|"
+    for each in comparisons:
+        result = _result(each)
+        for contender, samples in result.samples.items():
+            ratios, is_limit = result.ratios(contender), contender == result.limit
+            ratio = f"**{result.ratio(contender):.2f}** ({min(ratios):.2f} to {max(ratios):.2f})"
+            details = ", ".join(f"{key} {result.detail(contender, key):.2f}" for key in samples[0].details)
+            shown, goal = ("limit", "") if is_limit else (ratio, result.goal)
+            median = f"{result.median(contender):.0f} {result.unit}"
+            yield f"| {result.name} | {contender} | {median} | {shown} | {details} | {goal} | {each['commit']} |"
+
+
+def _result(raw: Mapping[str, Any]) -> Comparison:
+    samples = {name: [Sample(**sample) for sample in found] for name, found in raw["samples"].items()}
+    return Comparison(raw["name"], raw["unit"], raw["limit"], raw["goal"], samples)
+
+
+def _single(facts: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    yield from ("", "| what | measured | goal | commit |", "|---|---|---|---|")
+    for key, each in facts.items():
+        yield f"| {_FACTS[key][0]} | {each['value']:.2f} | {_FACTS[key][1]} | {each['commit']} |"
