@@ -41,7 +41,7 @@ def holding(store, model, held):
         revision = unit.advance("tests")
         if known is None:
             unit.blobs.insert(held)
-        put_files(unit, unit.versions.get(made.name), [("w", known or held, "")], revision, DAY)
+        put_files(unit, unit.versions.get(made.name), [("w", known or held, "")], revision, DAY, ())
         filled = unit.versions.get(made.name)
         ready = replace(filled, state=VersionState.READY, manifest_digest="d" * 64, expire_time=None)
         unit.versions.update(ready)
