@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from registry_grpc.domain.errors import Reason, RegistryError, Violation, shortened
 from registry_grpc.domain.identity import ID_LENGTH
-from registry_grpc.domain.names import ID_PATTERN
+from registry_grpc.domain.names import ID_PATTERN, parts_of
 
 AUTHENTICATED = "authenticated"
 """The member that is everyone who is proven."""
@@ -23,24 +22,6 @@ _TOKEN = re.compile(rf"tokens/(?P<id>[0-9A-Za-z]{{{ID_LENGTH}}})")
 _ACCOUNT_MEMBER = re.compile(rf"serviceAccount:(?:(?P<project>{_ID})/)?(?P<id>{_ID})")
 _PERSON = re.compile(r"user:(?=\S)[^\x00-\x1f\x7f-\x9f\ud800-\udfff]*\S")
 _GROUP = re.compile(rf"group:{_ID}/(?=\S)[^\x00-\x1f\x7f-\x9f\ud800-\udfff]*\S")
-
-
-def _refused(field: str, text: str, form: str) -> RegistryError:
-    shown = shortened(text)
-    return RegistryError(
-        Reason.INVALID_RESOURCE_NAME,
-        f"{field}: {shown!r} is not a name of the form {form}",
-        violations=(Violation(field, f"must have the form {form}"),),
-        pattern=form,
-        value=shown,
-    )
-
-
-def _parse(pattern: re.Pattern[str], text: str, field: str, form: str) -> dict[str, str]:
-    match = pattern.fullmatch(text)
-    if match is None:
-        raise _refused(field, text, form)
-    return {key: value or "" for key, value in match.groupdict().items()}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -60,7 +41,7 @@ class Scope:
     @classmethod
     def parse(cls, text: str, field: str = "parent") -> Scope:
         """Raises: INVALID_RESOURCE_NAME."""
-        return cls(**_parse(_PARENT, text, field, cls.FORM))
+        return cls(**parts_of(_PARENT, text, field, cls.FORM))
 
     @property
     def shown(self) -> str:
@@ -85,7 +66,7 @@ class RoleName:
     @classmethod
     def parse(cls, text: str, field: str = "name") -> RoleName:
         """Raises: INVALID_RESOURCE_NAME."""
-        return cls(_parse(_ROLE, text, field, cls.FORM)["id"])
+        return cls(parts_of(_ROLE, text, field, cls.FORM)["id"])
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -104,7 +85,7 @@ class RoleBindingName:
     @classmethod
     def parse(cls, text: str, field: str = "name") -> RoleBindingName:
         """Raises: INVALID_RESOURCE_NAME."""
-        return cls(**_parse(_BINDING, text, field, cls.FORM))
+        return cls(**parts_of(_BINDING, text, field, cls.FORM))
 
     @property
     def scope(self) -> Scope:
@@ -127,7 +108,7 @@ class ServiceAccountName:
     @classmethod
     def parse(cls, text: str, field: str = "name") -> ServiceAccountName:
         """Raises: INVALID_RESOURCE_NAME."""
-        return cls(**_parse(_ACCOUNT, text, field, cls.FORM))
+        return cls(**parts_of(_ACCOUNT, text, field, cls.FORM))
 
     @classmethod
     def of_principal(cls, principal: str) -> ServiceAccountName | None:
@@ -155,7 +136,7 @@ class TokenName:
     @classmethod
     def parse(cls, text: str, field: str = "name") -> TokenName:
         """Raises: INVALID_RESOURCE_NAME."""
-        return cls(_parse(_TOKEN, text, field, cls.FORM)["id"])
+        return cls(parts_of(_TOKEN, text, field, cls.FORM)["id"])
 
 
 def is_member(text: str) -> bool:

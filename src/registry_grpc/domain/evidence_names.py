@@ -5,27 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from registry_grpc.domain.errors import Reason, RegistryError, Violation, shortened
-from registry_grpc.domain.names import ID_PATTERN, NUMBER_PATTERN, UUID_PATTERN, ProjectName, VersionName
+from registry_grpc.domain.names import ID_PATTERN, NUMBER_PATTERN, UUID_PATTERN, ProjectName, VersionName, parts_of
 
 _SIGNER = re.compile(rf"projects/(?P<project>{ID_PATTERN})/trustedSigners/(?P<signer>{ID_PATTERN})")
 _VERSION = rf"projects/(?P<project>{ID_PATTERN})/models/(?P<model>{ID_PATTERN})/versions/(?P<number>{NUMBER_PATTERN})"
 _SIGNATURE = re.compile(rf"{_VERSION}/signatures/(?P<id>{UUID_PATTERN})")
 _EVIDENCE = re.compile(rf"{_VERSION}/evidence/(?P<id>{UUID_PATTERN})")
-
-
-def _parse(pattern: re.Pattern[str], text: str, field: str, form: str) -> dict[str, str]:
-    match = pattern.fullmatch(text)
-    if match is None:
-        shown = shortened(text)
-        raise RegistryError(
-            Reason.INVALID_RESOURCE_NAME,
-            f"{field}: {shown!r} is not a name of the form {form}",
-            violations=(Violation(field, f"must have the form {form}"),),
-            pattern=form,
-            value=shown,
-        )
-    return match.groupdict()
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -43,7 +28,7 @@ class TrustedSignerName:
     @classmethod
     def parse(cls, text: str, field: str = "name") -> TrustedSignerName:
         """Raises: INVALID_RESOURCE_NAME."""
-        return cls(**_parse(_SIGNER, text, field, cls.FORM))
+        return cls(**parts_of(_SIGNER, text, field, cls.FORM))
 
     @property
     def parent(self) -> ProjectName:
@@ -68,7 +53,7 @@ class SignatureName:
     @classmethod
     def parse(cls, text: str, field: str = "name") -> SignatureName:
         """Raises: INVALID_RESOURCE_NAME."""
-        parts = _parse(_SIGNATURE, text, field, cls.FORM)
+        parts = parts_of(_SIGNATURE, text, field, cls.FORM)
         return cls(parts["project"], parts["model"], int(parts["number"]), parts["id"])
 
     @property
@@ -94,7 +79,7 @@ class EvidenceName:
     @classmethod
     def parse(cls, text: str, field: str = "name") -> EvidenceName:
         """Raises: INVALID_RESOURCE_NAME."""
-        parts = _parse(_EVIDENCE, text, field, cls.FORM)
+        parts = parts_of(_EVIDENCE, text, field, cls.FORM)
         return cls(parts["project"], parts["model"], int(parts["number"]), parts["id"])
 
     @property

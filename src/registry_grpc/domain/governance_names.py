@@ -5,27 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from registry_grpc.domain.errors import Reason, RegistryError, Violation, shortened
-from registry_grpc.domain.names import ID_PATTERN, NUMBER_PATTERN, ModelName, ProjectName
+from registry_grpc.domain.names import ID_PATTERN, NUMBER_PATTERN, ModelName, ProjectName, parts_of
 
 _POLICY = re.compile(rf"projects/(?P<project>{ID_PATTERN})/policies/(?P<policy>{ID_PATTERN})")
 _REQUEST = re.compile(
     rf"projects/(?P<project>{ID_PATTERN})/models/(?P<model>{ID_PATTERN})/promotionRequests/(?P<number>{NUMBER_PATTERN})"
 )
-
-
-def _parse(pattern: re.Pattern[str], text: str, field: str, form: str) -> re.Match[str]:
-    match = pattern.fullmatch(text)
-    if match is None:
-        shown = shortened(text)
-        raise RegistryError(
-            Reason.INVALID_RESOURCE_NAME,
-            f"{field}: {shown!r} is not a name of the form {form}",
-            violations=(Violation(field, f"must have the form {form}"),),
-            pattern=form,
-            value=shown,
-        )
-    return match
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -43,7 +28,7 @@ class PolicyName:
     @classmethod
     def parse(cls, text: str, field: str = "name") -> PolicyName:
         """Raises: INVALID_RESOURCE_NAME."""
-        match = _parse(_POLICY, text, field, cls.FORM)
+        match = parts_of(_POLICY, text, field, cls.FORM)
         return cls(match["project"], match["policy"])
 
     @property
@@ -68,7 +53,7 @@ class PromotionRequestName:
     @classmethod
     def parse(cls, text: str, field: str = "name") -> PromotionRequestName:
         """Raises: INVALID_RESOURCE_NAME."""
-        match = _parse(_REQUEST, text, field, cls.FORM)
+        match = parts_of(_REQUEST, text, field, cls.FORM)
         return cls(match["project"], match["model"], int(match["number"]))
 
     @property

@@ -42,8 +42,12 @@ def is_manifest_digest(text: str) -> bool:
     return _MANIFEST_DIGEST.fullmatch(text) is not None
 
 
-def _parse(text: str, form: str, field: str) -> dict[str, str]:
-    match = _COMPILED[form].fullmatch(text)
+def parts_of(pattern: re.Pattern[str], text: str, field: str, form: str) -> dict[str, str]:
+    """What the groups of `pattern` found in the whole of a name; empty for one that was left out.
+
+    Raises: INVALID_RESOURCE_NAME.
+    """
+    match = pattern.fullmatch(text)
     if match is None:
         shown = shortened(text)
         raise RegistryError(
@@ -53,7 +57,11 @@ def _parse(text: str, form: str, field: str) -> dict[str, str]:
             pattern=form,
             value=shown,
         )
-    return match.groupdict()
+    return match.groupdict(default="")
+
+
+def _parse(text: str, form: str, field: str) -> dict[str, str]:
+    return parts_of(_COMPILED[form], text, field, form)
 
 
 @dataclass(frozen=True, slots=True, order=True)
