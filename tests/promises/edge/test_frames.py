@@ -216,13 +216,13 @@ def test_a_polite_client_is_served_while_every_row_is_sent_again_and_again(serve
     with polite_client(server) as polite:
         ends = time.monotonic() + 6
         rounds = 0
-        while time.monotonic() < ends:
+        while rounds <= 2 or time.monotonic() < ends:
             for row in ROWS.values():
                 with RawConnection(server.endpoint) as raw:
                     assert row.send(raw, server.token).outcome == row.outcome
             rounds += 1
     served = polite[0]
-    assert rounds >= 2
+    assert rounds > 2
     assert served.calls > 100
     assert not served.errors
     assert served.p99_ms <= 50, served
