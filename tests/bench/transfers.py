@@ -8,8 +8,8 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-import google_crc32c
-
+from registry_grpc.client.connection import Stubs
+from registry_grpc.client.upload import upload_message
 from registry_grpc.v1 import artifacts_pb2, common_pb2, models_pb2, versions_pb2
 from tests.bench.harness import Sample, cpu_s, rss_mib
 from tests.kit.engines import Bucket
@@ -37,6 +37,7 @@ class Registry:
     def __init__(self, server: RegistryServer, file: Path, sha256: str) -> None:
         """Creates the model that takes the uploads."""
         self.api: Api = server.api()
+        self.send = Stubs(self.api.channel).write_upload
         self.pid = server.process.pid if server.process else 0
         self.file, self.sha256, self.size = file, sha256, file.stat().st_size
         self.artifact = ""
@@ -49,7 +50,7 @@ class Registry:
         wanted = artifacts_pb2.StartUploadRequest(parent=draft, path="model.bin", size_bytes=self.size)
         upload = self.api.artifacts.StartUpload(wanted)
         before, mine, began = cpu_s(self.pid), time.process_time(), time.monotonic()
-        done = self.api.artifacts.WriteUpload(self._messages(upload.name))
+        done = self.send(self._messages(upload.name))
         seconds = time.monotonic() - began
         if done.artifact.digest.sha256 != self.sha256:
             raise AssertionError(f"stored {done.artifact.digest.sha256}, sent {self.sha256}")
@@ -85,20 +86,17 @@ class Registry:
         model = self.api.models.CreateModel(models_pb2.CreateModelRequest(parent=parent, model_id="big"))
         return self.api.models.CreateVersion(versions_pb2.CreateVersionRequest(parent=model.name)).name
 
-    def _messages(self, name: str) -> Iterator[artifacts_pb2.WriteUploadRequest]:
+    def _messages(self, name: str) -> Iterator[bytes]:
+        """As our SDK writes them."""
         offset = 0
         with self.file.open("rb") as file:
             while chunk := file.read(MIB):
-                last = offset + len(chunk) == self.size
-                yield artifacts_pb2.WriteUploadRequest(
-                    name=name if offset == 0 else "",
-                    write_offset=offset,
-                    chunk=common_pb2.Chunk(content=chunk, crc32c=google_crc32c.value(chunk)),
-                    finish_write=last,
-                    digest=common_pb2.Digest(sha256=self.sha256, size_bytes=self.size) if last else None,
-                )
+                yield upload_message(name if offset == 0 else "", offset, chunk)
                 offset += len(chunk)
                 self.peak_mib = max(self.peak_mib, rss_mib(self.pid))
+        whole = common_pb2.Digest(sha256=self.sha256, size_bytes=self.size)
+        last = artifacts_pb2.WriteUploadRequest(write_offset=offset, finish_write=True, digest=whole)
+        yield last.SerializeToString()
 
 
 class Direct:

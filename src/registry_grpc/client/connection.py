@@ -19,6 +19,7 @@ from registry_grpc.client.errors import Cancelled, Conflict, OutOfRange, Registr
 from registry_grpc.client.status import REQUEST_ID_KEY, error_from_rpc
 from registry_grpc.v1 import (
     access_pb2_grpc,
+    artifacts_pb2,
     artifacts_pb2_grpc,
     audit_pb2_grpc,
     deployments_pb2_grpc,
@@ -56,6 +57,10 @@ class Stubs:
         self.models = models_pb2_grpc.ModelServiceStub(channel)
         self.stages = stages_pb2_grpc.StageServiceStub(channel)
         self.artifacts = artifacts_pb2_grpc.ArtifactServiceStub(channel)
+        # Its messages are written by hand, with one copy of the bytes in them.
+        self.write_upload: grpc.StreamUnaryMultiCallable[bytes, artifacts_pb2.Upload] = channel.stream_unary(
+            "/registry_grpc.v1.ArtifactService/WriteUpload", response_deserializer=artifacts_pb2.Upload.FromString
+        )
         self.audit = audit_pb2_grpc.AuditServiceStub(channel)
         self.events = events_pb2_grpc.EventServiceStub(channel)
         self.deployments = deployments_pb2_grpc.DeploymentServiceStub(channel)

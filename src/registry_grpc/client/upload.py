@@ -8,7 +8,6 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import google_crc32c
 import grpc
 
 from registry_grpc.client.errors import Conflict, DeadlineExceeded, FailedPrecondition, NotFound, RegistryError
@@ -17,6 +16,7 @@ from registry_grpc.client.retries import Patience, StoppedError
 from registry_grpc.client.status import error_from_rpc
 from registry_grpc.client.tree import HashedFile, changed, require_unchanged
 from registry_grpc.v1 import artifacts_pb2, common_pb2
+from registry_grpc.wire import chunk_message
 
 if TYPE_CHECKING:
     import threading
@@ -150,7 +150,7 @@ class _Stream:
         connection = self._upload.connection
         call_id = str(uuid.uuid4())
         metadata = tuple(connection.metadata(read=False, call_id=call_id))
-        call = connection.stubs.artifacts.WriteUpload.future(self._messages(), metadata=metadata)
+        call = connection.stubs.write_upload.future(self._messages(), metadata=metadata)
         try:
             answer = self._wait(call)
         except grpc.RpcError as error:
@@ -175,14 +175,14 @@ class _Stream:
                     path = self._upload.file.digest.path
                     raise DeadlineExceeded(f"the upload of {path} made no progress for {limit_s:.0f} s") from None
 
-    def _messages(self) -> Iterator[artifacts_pb2.WriteUploadRequest]:
+    def _messages(self) -> Iterator[bytes]:
         try:
             yield from self._read()
         except Exception as error:
             self._failure = error
             raise
 
-    def _read(self) -> Iterator[artifacts_pb2.WriteUploadRequest]:
+    def _read(self) -> Iterator[bytes]:
         digest, local = self._upload.file.digest, self._upload.file.local
         name, offset = self._name, self._offset
         with local.source.open("rb") as stream:
@@ -192,8 +192,7 @@ class _Stream:
                 content = stream.read(min(self._chunk_bytes, digest.size_bytes - offset))
                 if not content:
                     raise changed(local)
-                chunk = common_pb2.Chunk(content=content, crc32c=google_crc32c.value(content))
-                yield artifacts_pb2.WriteUploadRequest(name=name, write_offset=offset, chunk=chunk)
+                yield upload_message(name, offset, content)
                 name = ""
                 offset += len(content)
                 self._taken_s = time.monotonic()
@@ -201,4 +200,11 @@ class _Stream:
             require_unchanged(local, os.fstat(stream.fileno()))
         whole = common_pb2.Digest(sha256=digest.sha256, size_bytes=digest.size_bytes)
         self._sent_all = True
-        yield artifacts_pb2.WriteUploadRequest(name=name, write_offset=offset, finish_write=True, digest=whole)
+        last = artifacts_pb2.WriteUploadRequest(name=name, write_offset=offset, finish_write=True, digest=whole)
+        yield last.SerializeToString()
+
+
+def upload_message(name: str, offset: int, content: bytes) -> bytes:
+    """A serialised WriteUploadRequest with a chunk that begins at byte `offset` of the file."""
+    rest = artifacts_pb2.WriteUploadRequest(name=name, write_offset=offset)
+    return chunk_message(rest.SerializeToString(), artifacts_pb2.WriteUploadRequest.CHUNK_FIELD_NUMBER, content)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Protocol
 from registry_grpc.domain.errors import Reason, RegistryError
 from registry_grpc.domain.names import ArtifactName
 from registry_grpc.services.codec.artifacts import artifact_to_wire
-from registry_grpc.services.codec.chunks import chunk_message
 from registry_grpc.services.context import call_context
 from registry_grpc.v1 import artifacts_pb2
+from registry_grpc.wire import chunk_message
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

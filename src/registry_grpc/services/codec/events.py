@@ -13,7 +13,6 @@ from registry_grpc.domain.policies import Policy
 from registry_grpc.domain.promotion import PromotionRequest
 from registry_grpc.domain.resources import Model, Project, Version
 from registry_grpc.services.codec.artifacts import artifact_to_wire
-from registry_grpc.services.codec.chunks import varint
 from registry_grpc.services.codec.deployments import deployment_to_wire
 from registry_grpc.services.codec.enums import EnumCodec
 from registry_grpc.services.codec.evidence import evidence_to_wire, signature_to_wire
@@ -25,6 +24,7 @@ from registry_grpc.services.codec.times import time_to_wire
 from registry_grpc.services.codec.versions import version_to_wire
 from registry_grpc.usecases.events import kind_of
 from registry_grpc.v1 import events_pb2
+from registry_grpc.wire import varint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -3,8 +3,8 @@
 import google_crc32c
 import pytest
 
-from registry_grpc.services.codec.chunks import chunk_message
 from registry_grpc.v1 import artifacts_pb2, common_pb2
+from registry_grpc.wire import chunk_message
 
 FIELD = artifacts_pb2.ReadArtifactResponse.CHUNK_FIELD_NUMBER
 
