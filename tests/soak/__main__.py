@@ -17,7 +17,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 
 from sqlalchemy.engine import make_url
@@ -173,8 +173,9 @@ def main() -> int:
             ]
             files = [pool.submit(pusher.run, stop) for pusher in pushers]
             breaker = pool.submit(break_things, it, stop)
-            samples = watch(it, history, stop)
-            for work in [*clients, *files, breaker]:
+            working = [*clients, *files, breaker]
+            samples = watch(it, history, stop, working)
+            for work in working:
                 work.result()
         found = faults_of(log_of(it.url), history.writes, history.reads, max_staleness_s=15)
         found += [fault for pusher in pushers for fault in pusher.check(it.steady)]
@@ -192,12 +193,12 @@ def break_things(it: World, stop: threading.Event) -> None:
         it.faults[fault.__name__] += 1
 
 
-def watch(it: World, history: Recorder, stop: threading.Event) -> list[Sample]:
-    """Look at the steady replica until the time is over; then everybody stops."""
+def watch(it: World, history: Recorder, stop: threading.Event, working: list[Future[None]]) -> list[Sample]:
+    """Look at the steady replica until the time is over, or one of those at work failed; then everybody stops."""
     samples, began = [], time.monotonic()
     assert it.steady.process is not None
     pid = it.steady.process.pid
-    while (passed := time.monotonic() - began) < MINUTES * 60:
+    while (passed := time.monotonic() - began) < MINUTES * 60 and not any(each.done() for each in working):
         descriptors = len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208 - names only, and there are many
         threads = len(os.listdir(f"/proc/{pid}/task"))  # noqa: PTH208
         samples.append(Sample(passed / 60, rss_mib(pid), descriptors, threads))
