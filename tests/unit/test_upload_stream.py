@@ -270,6 +270,25 @@ async def test_no_more_than_two_parts_are_held_while_the_store_is_slow(threads):
     assert shelf.recorded == [1, 2, 3]
 
 
+async def test_the_client_waits_with_the_last_quarter_of_a_part_behind_two(threads):
+    shelf = Shelf(100)
+    shelf.gates = {number: threading.Event() for number in range(1, 11)}
+    stream = streaming(shelf, threads)
+    await stream.take(message(0, bytes(20)))
+    await stream.take(message(20, bytes(7)))
+
+    eighth = asyncio.ensure_future(stream.take(message(27, bytes(1))))
+    done, _ = await asyncio.wait([eighth], timeout=0.2)
+
+    assert not done
+    for gate in shelf.gates.values():
+        gate.set()
+    await eighth
+    await stream.take(message(28, bytes(2)))
+    await stream.settle()
+    assert shelf.recorded == [1, 2, 3]
+
+
 async def test_tiny_chunks_are_held_as_a_few_large_ones(threads):
     shelf = Shelf(3 << 20)
     shelf.upload = replace(shelf.upload, part_bytes=16 << 20, store_upload="")

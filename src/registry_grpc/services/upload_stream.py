@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from registry_grpc.v1 import artifacts_pb2
 
 PARTS_IN_FLIGHT = 2
+GATHERED = 3 / 4
+"""Of a part is held at most while two others are on their way: the rest of it waits in the client."""
 SMALL_CHUNK_BYTES = 64 * 1024
 """Chunks below this are put together as they come: a part of one-byte chunks would take a hundred times its size."""
 MAX_EMPTY_CHUNKS = 10_000
@@ -53,6 +55,8 @@ class UploadStream:
         self._held = 0
         self._number = session.next_part
         self._slots = asyncio.Semaphore(PARTS_IN_FLIGHT)
+        self._has_slot = False
+        """Whether the part that is gathered may be sent once it is full."""
         self._recorded: asyncio.Task[None] | None = None
         """The newest part's way into the store and then into the table; it waits for the one before."""
         self._failure: Exception | None = None
@@ -135,9 +139,13 @@ class UploadStream:
             await self._add(tail, None)
             return
         self._keep(content, checksum)
+        if not self._held or not self._upload.store_upload:
+            return
         full = self._held == self._upload.part_bytes or self._received == self._upload.size_bytes
-        if self._held and full and self._upload.store_upload:
-            await self._send_part()
+        if full or self._held >= GATHERED * self._upload.part_bytes:
+            await self._take_slot()
+        if full:
+            self._send_part()
 
     def _keep(self, content: bytes, checksum: int | None) -> None:
         """Hold a chunk until its part is sent."""
@@ -164,13 +172,20 @@ class UploadStream:
         if checksum is not None:
             await self._transfer.run(self._session.check, self._received, [content], [checksum])
 
-    async def _send_part(self) -> None:
-        began = time.monotonic()
-        await self._slots.acquire()
-        self._waits.upload_waited("storage", time.monotonic() - began)
-        if self._failure is not None:
-            self._slots.release()
-            raise self._failure
+    async def _take_slot(self) -> None:
+        """Wait until fewer than two parts are on their way.
+
+        Raises: what storing an earlier part came to.
+        """
+        if not self._has_slot:
+            began = time.monotonic()
+            await self._slots.acquire()
+            self._has_slot = True
+            self._waits.upload_waited("storage", time.monotonic() - began)
+        self._require_sound()
+
+    def _send_part(self) -> None:
+        self._has_slot = False
         self._join_small()
         number, offset = self._number, self._received - self._held
         chunks, checksums, size = self._chunks, self._checksums, self._held
