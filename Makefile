@@ -44,7 +44,7 @@ gen: .venv/.stamp ## Generate src/registry_grpc/v1 from proto/, the generated do
 lock: .venv/.stamp ## Pin dependencies by hash after a change in pyproject.toml (UPGRADE=--all or names)
 	scripts/lock $(UPGRADE)
 
-bench: .venv/.stamp services ## Measure and write docs/benchmarks.md (WHAT="resolve create push transfer load peers corpus")
+bench: .venv/.stamp services ## Measure and write docs/benchmarks.md (WHAT="resolve create push transfer load peers corpus search")
 	$(BIN)/python -m tests.bench $(WHAT)
 
 soak: .venv/.stamp ## An hour of faults under load; writes docs/soak.md (MREG_SOAK_MINUTES=60)

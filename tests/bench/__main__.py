@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import calls, corpus, load, policies, watchers
+from tests.bench import calls, corpus, load, policies, search, watchers
 from tests.bench.harness import ROOT, Comparison, compare, machine, rss_mib
 from tests.bench.report import write
 from tests.bench.transfers import Direct, Registry, make_file
@@ -25,7 +25,7 @@ _FACTS: dict[str, Callable[[RegistryServer], dict[str, float]]] = {
     "load": load.eight_uploads,
     "watch": watchers.watchers,
 }
-EVERYTHING = {"resolve", "create", "push", "transfer", "load", "peers", "corpus", "watch", "policies"}
+EVERYTHING = {"resolve", "create", "push", "transfer", "load", "peers", "corpus", "watch", "policies", "search"}
 
 
 def main() -> None:
@@ -56,6 +56,10 @@ def main() -> None:
             results += calls.peers(server, postgres, ROUNDS)
         if "transfer" in wanted:
             results += _transfers(server, bucket, facts)
+        if "search" in wanted:
+            facts |= search.searches(stack.enter_context(fresh_database(postgres)), "postgresql", ROUNDS)
+            directory = stack.enter_context(tempfile.TemporaryDirectory())
+            facts |= search.searches(f"sqlite:///{directory}/registry.db", "sqlite", ROUNDS)
         if "corpus" in wanted:
             results += corpus.costs(start(), start(), ROUNDS)
         facts |= calls.starts()

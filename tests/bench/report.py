@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.bench.harness import Comparison, Sample
+from tests.bench.search import QUESTIONS, VERSIONS
 
 NOTES = "What holds it back"
 """Heading of the part that people write; it is kept when the rest is written anew."""
@@ -35,6 +36,13 @@ _FACTS = {
     "watch_resolve_p99_ms": ("Resolve beside them, p99 ms", "unharmed"),
     "cold_start_s": ("Cold start to serving, embedded, s", "< 1.5"),
     "import_client_s": ("`import registry_grpc.client` with the interpreter's start, s", "< 0.3"),
+}
+
+
+_FACTS |= {
+    f"search_{engine}_{question}": (f"Search of {VERSIONS} versions, {engine}: {question}, p50 ms", "< 100")
+    for engine in ("postgresql", "sqlite")
+    for question in QUESTIONS
 }
 
 

@@ -24,7 +24,7 @@ MREG = Path(sys.executable).parent / "mreg"
         (["push", ".", "fraud", "--metric", "auc=high"], 2),
         (["push", ".", "fraud", "--tag", "team"], 2),
         (["pull", f"fraud/1@sha256:{'0' * 64}"], 3),
-        (["models", "list", "--filter", "owner = me"], 1),
+        (["models", "list", "--filter", "ownr = me"], 2),
     ],
     ids=str,
 )

@@ -34,11 +34,12 @@ def test_parameters_keep_their_type(value):
     [
         ("numpy==2.1.0", ("numpy", "2.1.0", "")),
         ("numpy == 2.1.0", ("numpy", "2.1.0", "")),
-        ("Scikit_Learn>=1.5,<2", ("scikit-learn", ">=1.5,<2", "")),
+        ("Scikit_Learn>=1.5,<2", ("scikit-learn", "<2,>=1.5", "")),
         ("torch", ("torch", "", "")),
-        ("uvloop>=0.21; sys_platform != 'win32'", ("uvloop", ">=0.21", "sys_platform != 'win32'")),
+        ("uvloop>=0.21; sys_platform != 'win32'", ("uvloop", ">=0.21", 'sys_platform != "win32"')),
         ("psycopg[binary]>=3.2", ("psycopg", ">=3.2", "")),
         ("x==1.*", ("x", "==1.*", "")),
+        ("x @ https://example.org/x.whl", ("x", "@ https://example.org/x.whl", "")),
     ],
 )
 def test_requirement_lines(line, expected):

@@ -12,7 +12,7 @@ from tests.kit.catalogue import Catalogue
 from tests.kit.deployments import DEPLOYMENTS, deployed
 from tests.kit.refusals import refused
 
-MUTABLE = {"owner", "description", "model_card", "tags", "annotations"}
+MUTABLE = {"owner", "description", "model_card", "card", "tags", "annotations"}
 DIGEST = "sha256:" + "ab" * 32
 TEXT = "Zoë \u202bRTL\u202c 模型 🦀 e\u0301 \u200bend"
 WHEN = Timestamp(seconds=1_700_000_000, nanos=123_456_000)
@@ -39,6 +39,17 @@ def everything(parent: str) -> versions_pb2.ModelVersion:
         owner=TEXT,
         description=f"{TEXT}\n\ttwo lines",
         model_card="# Card\n" + "x" * 100_000,
+        card=m.ModelCard(
+            intended_use=f"{TEXT}\n\ttwo lines",
+            limitations="<script>alert(1)</script>",
+            ethical_considerations="x" * 16_384,
+            training_data="t",
+            evaluation="e",
+            contacts=[TEXT] * 16,
+            license="apache-2.0",
+            languages=["en", "pt-BR"],
+            citation="@misc{x}",
+        ),
         tags={"Team": TEXT, "k" * 128: "v" * 512},
         annotations={"ci/run": "https://ci/1", "e\u0301": "é"},
         framework=m.Framework(name="pytorch", version="2.5.1+cu121"),
@@ -184,6 +195,7 @@ def test_a_finalized_version_is_frozen_field_by_field_and_what_people_write_stil
         ("owner", "new"),
         ("description", "new"),
         ("model_card", "# New"),
+        ("card", m.ModelCard(limitations="new", contacts=["a"])),
         ("tags", {"a": "b"}),
         ("annotations", {}),
     ):

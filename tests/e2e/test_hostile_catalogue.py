@@ -11,8 +11,8 @@ import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from registry_grpc.v1 import catalogue_pb2, models_pb2, projects_pb2, server_pb2, stages_pb2, versions_pb2
 from registry_grpc.v1 import metadata_pb2 as m
-from registry_grpc.v1 import models_pb2, projects_pb2, server_pb2, stages_pb2, versions_pb2
 from tests.kit.catalogue import Catalogue, request_id
 from tests.kit.refusals import refused
 from tests.kit.server import running
@@ -104,6 +104,27 @@ def versions(**fields):
     )
 
 
+def search(**fields):
+    return lambda w: w.api.catalogue.SearchVersions(
+        catalogue_pb2.SearchVersionsRequest(**({"parent": w.catalogue.parent} | fields))
+    )
+
+
+def search_token(w) -> str:
+    return search(page_size=1)(w).next_page_token
+
+
+def best(metric="", ties=0, **fields):
+    return lambda w: w.api.catalogue.SelectBest(
+        catalogue_pb2.SelectBestRequest(
+            parent=w.catalogue.parent,
+            objective=catalogue_pb2.Objective(metric=metric),
+            tie_breaks=[catalogue_pb2.Objective(metric="b")] * ties,
+            **fields,
+        )
+    )
+
+
 def tampered(w) -> str:
     raw = bytearray(base64.urlsafe_b64decode(token_of(w) + "=="))
     raw[-2] ^= 1
@@ -159,7 +180,37 @@ ROWS = {
     "33 page token of non-ASCII": (versions(page_token="é"), BAD, "INVALID_PAGE_TOKEN", ()),
     "34 page size -1": (versions(page_size=-1), BAD, FIELD, ("page_size",)),
     "35 filter": (versions(filter="a OR " * 10_000 + "b"), BAD, FIELD, ("filter",)),
-    "35 filter short": (versions(filter="name = '; DROP TABLE x'"), "UNIMPLEMENTED", "FEATURE_DISABLED", ()),
+    "35 filter of an unknown field": (versions(filter="name = '; DROP TABLE x'"), BAD, "INVALID_FILTER", ("filter",)),
+    "35 filter too deep": (versions(filter="(" * 21 + "owner = a" + ")" * 21), BAD, "INVALID_FILTER", ("filter",)),
+    "35 filter with a NUL": (versions(filter="owner = '\0'"), BAD, FIELD, ("filter",)),
+    "36 facet unknown": (search(facets=["secret"]), BAD, FIELD, ("facets",)),
+    "36 facets of 11": (search(facets=["owner"] * 11), BAD, FIELD, ("facets",)),
+    "36 search order unknown": (search(order_by="secret_hash"), BAD, "INVALID_ORDER_BY", ("order_by",)),
+    "36 search order injected": (search(order_by="name; DROP TABLE x"), BAD, "INVALID_ORDER_BY", ("order_by",)),
+    "36 relevance of nothing": (search(order_by="relevance"), BAD, "INVALID_ORDER_BY", ("order_by",)),
+    "34 search page size -1": (search(page_size=-1), BAD, FIELD, ("page_size",)),
+    "42 enum version view": (search(view=9), BAD, FIELD, ("view",)),
+    "33 search page token of another filter": (
+        lambda w: search(filter="owner:*", page_token=search_token(w))(w),
+        BAD,
+        "INVALID_PAGE_TOKEN",
+        (),
+    ),
+    "33 search page token tampered": (
+        lambda w: search(page_size=1, page_token=search_token(w)[:-2] + "AA")(w),
+        BAD,
+        "INVALID_PAGE_TOKEN",
+        (),
+    ),
+    "33 search page token of a list": (lambda w: search(page_token=token_of(w))(w), BAD, "INVALID_PAGE_TOKEN", ()),
+    "35 query of marks": (search(query="!!!"), BAD, FIELD, ("query",)),
+    "35 query of 17 words": (search(query=" ".join(f"w{n}" for n in range(17))), BAD, FIELD, ("query",)),
+    "35 query too long": (search(query="x" * 513), BAD, FIELD, ("query",)),
+    "35 search in what is no project": (search(parent="projects/-/models/x"), BAD, FIELD, ("parent",)),
+    "35 best without a metric": (best(), BAD, FIELD, ("objective.metric",)),
+    "35 best of six tie-breaks": (best(metric="a", ties=6), BAD, FIELD, ("tie_breaks",)),
+    "35 best with 101 behind": (best(metric="a", runner_up_count=101), BAD, FIELD, ("runner_up_count",)),
+    "35 best of nothing": (best(metric="a"), "NOT_FOUND", "NO_CANDIDATE", ()),
     "36 order unknown": (versions(order_by="owner"), BAD, "INVALID_ORDER_BY", ()),
     "36 order injected": (versions(order_by="number; DROP TABLE version"), BAD, "INVALID_ORDER_BY", ()),
     "37 mask unknown": (update(("nothing",)), BAD, "INVALID_UPDATE_MASK", ("update_mask.paths[0]",)),

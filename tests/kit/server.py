@@ -23,10 +23,12 @@ from registry_grpc.v1 import (
     access_pb2_grpc,
     artifacts_pb2_grpc,
     audit_pb2_grpc,
+    catalogue_pb2_grpc,
     deployments_pb2_grpc,
     events_pb2_grpc,
     evidence_pb2_grpc,
     governance_pb2_grpc,
+    lineage_pb2_grpc,
     models_pb2_grpc,
     projects_pb2_grpc,
     server_pb2_grpc,
@@ -154,7 +156,9 @@ class Api:
         self.deployments = deployments_pb2_grpc.DeploymentServiceStub(channel)
         self.events = events_pb2_grpc.EventServiceStub(channel)
         self.stages = stages_pb2_grpc.StageServiceStub(channel)
+        self.catalogue = catalogue_pb2_grpc.CatalogueServiceStub(channel)
         self.evidence = evidence_pb2_grpc.EvidenceServiceStub(channel)
+        self.lineage = lineage_pb2_grpc.LineageServiceStub(channel)
         self.webhooks = webhooks_pb2_grpc.WebhookServiceStub(channel)
 
     def close(self) -> None:

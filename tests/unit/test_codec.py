@@ -98,6 +98,8 @@ version = st.builds(
     owner=words,
     description=words,
     model_card=words,
+    card=st.none()
+    | st.builds(m.ModelCard, words, words, words, words, words, tuples(words), words, tuples(words), words),
     tags=pairs,
     annotations=pairs,
     metadata=metadata,

@@ -45,6 +45,8 @@ def says(text, version=LARGEST):
         "version.metrics.all(a, version.annotations['k1'] != 'x')",
         "[version.model_card].exists(c, c.contains('x'))",
         "version.model_card.matches('(a*)*b')",
+        "version.card.limitations.matches('(a*)*b')",
+        "version.metrics.all(a, version.card.training_data.contains('x'))",
         "version.annotations['k1'].matches('(a*)*b')",
         "version.metrics.all(a, a.name.matches('(a*)*b'))",
         " || ".join(["version.owner.matches('(.*a){10}b')"] * 80),
@@ -68,6 +70,7 @@ def test_what_may_run_long_is_refused_when_it_is_saved(text):
     "text",
     [
         "version == holder",
+        "'de' in version.card.languages && version.card.license == 'mit'",
         "version.metrics.all(a, a.value >= 0.0)",
         "version.metrics.all(a, " + " && ".join(["a.value >= 0.0"] * 75) + ")",
         "version.metrics.all(a, version.tags['k1'] != a.name)",

@@ -23,6 +23,7 @@ from registry_grpc.domain.metadata import (
     Format,
     Metadata,
     Metric,
+    ModelCard,
     Signature,
     TensorSpec,
 )
@@ -122,13 +123,19 @@ def test_every_kind_of_rule_is_explained():
         ("tags.team", version(tags={"other": "core"}), False),
         ("metrics", version(metadata=measured(1.0)), True),
         ("code.revision", version(), False),
+        ("card", version(), False),
+        ("card", version(card=ModelCard()), False),
+        ("card", version(card=ModelCard(license="mit")), True),
+        ("card.limitations", version(card=ModelCard(license="mit")), False),
+        ("card.limitations", version(), False),
+        ("card.contacts", version(card=ModelCard(contacts=("ann",))), True),
     ],
 )
 def test_required_fields(path, mine, passed):
     assert holds(rules.RequiredFields((path,)), mine) is passed
 
 
-@pytest.mark.parametrize("path", ["nope", "tags.", "code.nope", "owner.x", "framework.name.x"])
+@pytest.mark.parametrize("path", ["nope", "tags.", "code.nope", "owner.x", "framework.name.x", "card.color"])
 def test_a_path_that_leads_nowhere_is_refused(path):
     assert path_fault(path)
 

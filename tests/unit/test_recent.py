@@ -6,6 +6,7 @@ import pytest
 
 from registry_grpc.domain.errors import RegistryError
 from registry_grpc.domain.events import Action, Event
+from registry_grpc.domain.metadata import ModelCard
 from registry_grpc.domain.names import ProjectName, VersionName
 from registry_grpc.domain.resources import Project, Version
 from registry_grpc.domain.resumption import Position, fingerprint_of
@@ -67,12 +68,13 @@ def test_a_model_card_is_not_kept():
         model_uid="m",
         name=VersionName("p", "m", 1),
         model_card="x" * 500_000,
+        card=ModelCard(limitations="y"),
         description="y",
         create_time=NOW,
         update_time=NOW,
     )
     kept = light(event(1, after=version)).after
-    assert (kept.model_card, kept.description, kept.name) == ("", "", version.name)
+    assert (kept.model_card, kept.card, kept.description, kept.name) == ("", None, "", version.name)
 
 
 def test_a_position_survives_its_token_and_a_bad_token_is_refused():

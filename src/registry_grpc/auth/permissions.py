@@ -131,6 +131,22 @@ _TABLE: dict[str, dict[str, str]] = {
         "ListDeliveries": "webhooks.get on parent",
         "RedeliverDeliveries": "webhooks.redeliver on parent",
     },
+    "registry_grpc.v1.CatalogueService": {
+        "SearchModels": "models.list within parent",
+        "SearchVersions": "versions.list within parent",
+        "CompareVersions": "versions.get within parent, versions.get on names[]",
+        "SelectBest": "versions.list within parent",
+        "ExportBillOfMaterials": "versions.get on name",
+    },
+    "registry_grpc.v1.LineageService": {
+        "RecordRun": "runs.record on parent",
+        "GetRun": "runs.get on name",
+        "ListRuns": "runs.list on parent",
+        "DeleteRun": "runs.delete on name",
+        "LinkLineage": "lineage.link on parent",
+        "UnlinkLineage": "lineage.link on parent",
+        "GetLineage": "lineage.get within parent",
+    },
     "registry_grpc.v1.GovernanceService": {
         "CreatePolicy": "policies.create on parent",
         "GetPolicy": "policies.get on name",

@@ -15,6 +15,8 @@ from registry_grpc.cli.accounts import tokens
 from registry_grpc.cli.aliases import app as aliases
 from registry_grpc.cli.audit import app as audit
 from registry_grpc.cli.bindings import app as bindings
+from registry_grpc.cli.cards import app as cards
+from registry_grpc.cli.comparing import bom, compare, deps
 from registry_grpc.cli.completion import completion, prepare_completion
 from registry_grpc.cli.context import Globals, Output
 from registry_grpc.cli.contexts import app as contexts
@@ -26,6 +28,8 @@ from registry_grpc.cli.evidence import app as evidence
 from registry_grpc.cli.evidence import scan
 from registry_grpc.cli.failures import ExitCode, report
 from registry_grpc.cli.garbage import gc
+from registry_grpc.cli.lineage import FORMS, runs
+from registry_grpc.cli.lineage import app as lineage
 from registry_grpc.cli.login import login, logout, whoami
 from registry_grpc.cli.models import app as models
 from registry_grpc.cli.policies import app as policies
@@ -33,6 +37,7 @@ from registry_grpc.cli.projects import app as projects
 from registry_grpc.cli.requests import app as requests
 from registry_grpc.cli.roles import app as roles
 from registry_grpc.cli.roles import can
+from registry_grpc.cli.searching import best, search
 from registry_grpc.cli.serving import SERVE_CONTEXT, serve
 from registry_grpc.cli.signing import sign, signatures, signers, verify
 from registry_grpc.cli.slo import slo
@@ -53,6 +58,7 @@ MREG_CONTEXT.
 Exit codes: 0 ok, 1 error, 2 usage, 3 not found, 4 denied, 5 conflict, 6 unavailable, 7 integrity, 130 interrupted.
 """
 WITH_VALUE = frozenset({"-o", "--output", "--endpoint", "--project", "--token-file", "--timeout", "--context"})
+_OWN_FORMS = frozenset(f"--output={form}" for form in FORMS)
 FLAGS = frozenset({"-q", "--quiet", "-v", "--verbose", "--no-progress", "--insecure"})
 
 
@@ -131,7 +137,7 @@ options.__doc__ = HELP
 
 for command in (
     *(login, logout, whoami, push, pull, resolve, promote, rollback, history, drift, consumers, watch, doctor),
-    *(can, gc, slo, sign, verify, scan, completion),
+    *(can, gc, slo, sign, verify, scan, search, best, compare, deps, bom, completion),
 ):
     app.command()(command)
 app.command(context_settings=SERVE_CONTEXT, add_help_option=False)(serve)
@@ -145,7 +151,10 @@ for name, group in {
     "accounts": accounts,
     "tokens": tokens,
     "deployments": deployments,
+    "card": cards,
     "evidence": evidence,
+    "lineage": lineage,
+    "runs": runs,
     "signatures": signatures,
     "signers": signers,
     "policies": policies,
@@ -170,8 +179,10 @@ def with_globals_first(arguments: list[str]) -> list[str]:
             return [*front, *rest, argument, *waiting]
         name = argument.partition("=")[0]
         if argument in WITH_VALUE:
-            front += [argument, *([value] if (value := next(waiting, None)) is not None else [])]
-        elif argument in FLAGS or (name in WITH_VALUE and name.startswith("--")):
+            value = next(waiting, None)
+            place = rest if value in FORMS else front
+            place += [argument, *([value] if value is not None else [])]
+        elif argument in FLAGS or (name in WITH_VALUE and name.startswith("--") and argument not in _OWN_FORMS):
             front.append(argument)
         else:
             rest.append(argument)

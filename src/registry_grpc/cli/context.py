@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from registry_grpc.client import Registry
-    from registry_grpc.client.references import Reference
 
 
 class Output(StrEnum):
@@ -76,7 +75,4 @@ class Globals:
 
 def version_name(registry: Registry, ref: str) -> str:
     """Resource name of the version `ref` stands for; a number is taken as it is, so that drafts can be named too."""
-    found: Reference = registry.reference(ref)
-    if found.number is not None and not found.digest:
-        return found.version_name
-    return registry.resolve(found).version
+    return registry.version_name(ref)

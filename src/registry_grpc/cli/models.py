@@ -26,7 +26,7 @@ def _show(chosen: Globals, model: models_pb2.Model) -> None:
 def list_models(
     ctx: typer.Context,
     *,
-    where: Annotated[str, typer.Option("--filter", help="AIP-160 filter, on servers that have it.")] = "",
+    where: Annotated[str, typer.Option("--filter", help="What it must fulfil; see docs/catalogue.md.")] = "",
     deleted: options.Deleted = False,
 ) -> None:
     """List the models of the project."""

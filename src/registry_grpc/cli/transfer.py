@@ -32,11 +32,18 @@ def push(  # one option per field
     param: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Repeatable.")] = None,
     tag: options.Tag = None,
     annotation: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="Repeatable.")] = None,
-    requirements: Annotated[Path | None, typer.Option(help="requirements.txt, kept as dependencies.")] = None,
+    requirements: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="requirements.txt, environment.yml, uv.lock or pylock.toml; or 'freeze' for what is here.",
+        ),
+    ] = None,
     metadata: Annotated[Path | None, typer.Option(help="JSON or YAML with any field of a version.")] = None,
     description: options.Description = None,
     owner: options.Owner = None,
-    model_card: Annotated[Path | None, typer.Option(help="Markdown file.")] = None,
+    model_card: Annotated[Path | None, typer.Option(help="Markdown file, kept whole.")] = None,
+    card: Annotated[Path | None, typer.Option(help="Markdown file, read as by `mreg card import`.")] = None,
     create_model: Annotated[bool, typer.Option(help="Make the model when it is not there.")] = True,
     finalize: Annotated[bool, typer.Option(help="Freeze the version; without it stays a draft.")] = True,
     force_new: Annotated[bool, typer.Option("--force-new", help="A new version even when it would be equal.")] = False,
@@ -58,8 +65,9 @@ def push(  # one option per field
         "parameters": options.typed(param, "--param"),
         "tags": options.pairs(tag, "--tag"),
         "annotations": options.pairs(annotation, "--annotation"),
-        "dependencies": _requirements(requirements) if requirements else None,
     }
+    if card is not None:
+        given |= _card(card)
     given.update({field: value for field, value in named.items() if value})
     with chosen.registry() as registry, reporter(chosen) as progress:
         try:
@@ -71,6 +79,7 @@ def push(  # one option per field
                 force_new=force_new,
                 parallel=parallel,
                 progress=progress,
+                requirements=requirements,
                 **given,
             )
         except KeyboardInterrupt:
@@ -131,11 +140,11 @@ def _file_fields(path: Path | None) -> dict[str, Any]:
     return loaded
 
 
-def _requirements(path: Path) -> list[str]:
-    """The requirement lines; comments, options and hashes are left out."""
-    joined = _text(path).replace("\\\n", " ")
-    lines = (line.split(" #")[0].split(" --hash")[0].strip() for line in joined.splitlines())
-    return [line for line in lines if line and not line.startswith(("#", "-"))]
+def _card(path: Path) -> dict[str, Any]:
+    from registry_grpc.client.cards import read_card
+
+    found = read_card(_text(path), str(path))
+    return {"card": found.card, "model_card": found.markdown or None}
 
 
 def _text(path: Path) -> str:

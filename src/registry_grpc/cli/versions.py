@@ -32,7 +32,7 @@ def list_versions(
     *,
     state: Annotated[list[str] | None, typer.Option(help="draft, ready, deprecated or yanked; repeatable.")] = None,
     stage: Annotated[str, typer.Option(help="Only holders of this stage.")] = "",
-    where: Annotated[str, typer.Option("--filter", help="AIP-160 filter, on servers that have it.")] = "",
+    where: Annotated[str, typer.Option("--filter", help="What it must fulfil; see docs/catalogue.md.")] = "",
     deleted: options.Deleted = False,
     limit: Annotated[int, typer.Option("-n", "--limit", min=1, help="Most versions.")] = 100,
 ) -> None:
@@ -178,6 +178,6 @@ def missing_metadata(version: versions_pb2.ModelVersion) -> dict[str, str]:
         "provenance.training_run": (made.HasField("training_run"), "the run can be found"),
         "provenance.code": (made.code.revision, "the code can be found"),
         "provenance.training_data": (made.training_data, "the data can be found"),
-        "model_card": (version.model_card, "limits and intended use are known"),
+        "model_card": (version.model_card or version.HasField("card"), "limits and intended use are known"),
     }
     return {field: why for field, (value, why) in recommended.items() if not value}

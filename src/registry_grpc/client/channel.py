@@ -10,7 +10,22 @@ import grpc
 from registry_grpc import __version__
 from registry_grpc.client.errors import InvalidArgument
 from registry_grpc.client.settings import target_of
-from registry_grpc.v1 import access_pb2, artifacts_pb2, events_pb2, models_pb2, projects_pb2, server_pb2, stages_pb2
+from registry_grpc.v1 import (
+    access_pb2,
+    artifacts_pb2,
+    audit_pb2,
+    catalogue_pb2,
+    deployments_pb2,
+    events_pb2,
+    evidence_pb2,
+    governance_pb2,
+    lineage_pb2,
+    models_pb2,
+    projects_pb2,
+    server_pb2,
+    stages_pb2,
+    webhooks_pb2,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,9 +34,13 @@ if TYPE_CHECKING:
 
 MAX_MESSAGE_BYTES = 16 << 20
 """Answers: a page of versions with model cards may pass gRPC's 4 MiB."""
-NEVER_RETRIED = frozenset({"WriteUpload", "ReadArtifact", "Watch"})
-"""gRPC would replay the part of a stream it still buffers; both are resumed at an offset instead."""
-_FILES = (access_pb2, artifacts_pb2, events_pb2, models_pb2, projects_pb2, server_pb2, stages_pb2)
+NEVER_RETRIED = frozenset({"WriteUpload", "ReadArtifact", "Watch", "ExportAuditEntries"})
+"""gRPC would replay the part of a stream it still buffers; streams are resumed where they stood instead."""
+_FILES = (
+    *(access_pb2, artifacts_pb2, audit_pb2, catalogue_pb2, deployments_pb2, events_pb2, evidence_pb2, governance_pb2),
+    *(lineage_pb2, models_pb2, projects_pb2, server_pb2, stages_pb2, webhooks_pb2),
+)
+"""Those with services."""
 
 
 def service_config() -> str:

@@ -22,10 +22,12 @@ from registry_grpc.v1 import (
     artifacts_pb2,
     artifacts_pb2_grpc,
     audit_pb2_grpc,
+    catalogue_pb2_grpc,
     deployments_pb2_grpc,
     events_pb2_grpc,
     evidence_pb2_grpc,
     governance_pb2_grpc,
+    lineage_pb2_grpc,
     models_pb2_grpc,
     projects_pb2_grpc,
     server_pb2_grpc,
@@ -65,7 +67,9 @@ class Stubs:
         self.events = events_pb2_grpc.EventServiceStub(channel)
         self.deployments = deployments_pb2_grpc.DeploymentServiceStub(channel)
         self.access = access_pb2_grpc.AccessServiceStub(channel)
+        self.catalogue = catalogue_pb2_grpc.CatalogueServiceStub(channel)
         self.evidence = evidence_pb2_grpc.EvidenceServiceStub(channel)
+        self.lineage = lineage_pb2_grpc.LineageServiceStub(channel)
         self.governance = governance_pb2_grpc.GovernanceServiceStub(channel)
         self.webhooks = webhooks_pb2_grpc.WebhookServiceStub(channel)
 

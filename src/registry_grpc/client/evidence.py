@@ -22,10 +22,7 @@ class _OfVersions(Session):
     """What lies below a version."""
 
     def _version_name(self, ref: str) -> str:
-        found = self.reference(ref)
-        if found.number is not None and not found.digest:
-            return found.version_name
-        return StageCalls(self._connection).resolve(found).version
+        return StageCalls(self._connection).version_name(ref)
 
 
 class EvidenceCalls(_OfVersions):

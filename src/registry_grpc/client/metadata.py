@@ -8,7 +8,6 @@ A message of the contract is always taken as it is; a mapping has the message's 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -18,6 +17,7 @@ from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from registry_grpc.client.errors import InvalidArgument
+from registry_grpc.client.requirements import requirement
 from registry_grpc.v1 import metadata_pb2
 
 ParameterLike = bool | int | float | str | metadata_pb2.ParameterValue
@@ -26,12 +26,9 @@ MetricsLike = Mapping[str, float] | Iterable[metadata_pb2.Metric | Mapping[str, 
 DependencyLike = str | Mapping[str, Any] | metadata_pb2.Dependency
 SignatureLike = Mapping[str, Any] | metadata_pb2.Signature
 ProvenanceLike = Mapping[str, Any] | metadata_pb2.Provenance
+CardLike = Mapping[str, Any] | metadata_pb2.ModelCard
 
 _M = TypeVar("_M", bound=Message)
-_REQUIREMENT = re.compile(
-    r"\s*(?P<name>[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)\s*(?P<extras>\[[^\]]*\])?\s*"
-    r"(?P<version>(?:[<>=!~@].*?)?)\s*(?:;\s*(?P<marker>.*))?"
-)
 
 
 def framework(value: FrameworkLike) -> metadata_pb2.Framework:
@@ -80,7 +77,7 @@ def metrics(values: MetricsLike) -> list[metadata_pb2.Metric]:
 
 def dependencies(values: Iterable[DependencyLike]) -> list[metadata_pb2.Dependency]:
     """Requirement lines (`"numpy==2.1 ; sys_platform == 'linux'"`, taken for PyPI), mappings or messages."""
-    return [_requirement(value) if isinstance(value, str) else _dependency(value) for value in values]
+    return [requirement(value) if isinstance(value, str) else _dependency(value) for value in values]
 
 
 def _dependency(value: Mapping[str, Any] | metadata_pb2.Dependency) -> metadata_pb2.Dependency:
@@ -88,22 +85,6 @@ def _dependency(value: Mapping[str, Any] | metadata_pb2.Dependency) -> metadata_
     if not isinstance(value, metadata_pb2.Dependency) and not made.ecosystem:
         made.ecosystem = "pypi"
     return made
-
-
-def _requirement(line: str) -> metadata_pb2.Dependency:
-    match = _REQUIREMENT.fullmatch(line)
-    if match is None:
-        raise InvalidArgument(f"dependency {line!r} is no requirement; write name==version, e.g. numpy==2.1.0")
-    version = match["version"].strip()
-    if version.startswith("==") and not version.startswith("===") and "," not in version and "*" not in version:
-        version = version.removeprefix("==").strip()
-    return metadata_pb2.Dependency(
-        ecosystem="pypi",
-        # PEP 503: the same package always has the same name here.
-        name=re.sub(r"[-_.]+", "-", match["name"]).lower(),
-        version=version,
-        marker=(match["marker"] or "").strip(),
-    )
 
 
 def signature(value: SignatureLike) -> metadata_pb2.Signature:
@@ -114,6 +95,11 @@ def signature(value: SignatureLike) -> metadata_pb2.Signature:
 def provenance(value: ProvenanceLike) -> metadata_pb2.Provenance:
     """`{"training_run": {…}, "code": {…}, "training_data": […], "preprocessing": […], "parents": […]}`."""
     return message(metadata_pb2.Provenance, value, "provenance")
+
+
+def card(value: CardLike) -> metadata_pb2.ModelCard:
+    """`{"intended_use": "…", "license": "apache-2.0", "languages": ["en"], …}`, or a message."""
+    return message(metadata_pb2.ModelCard, value, "card")
 
 
 def message(kind: type[_M], value: Any, where: str) -> _M:

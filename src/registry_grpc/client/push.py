@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 import threading
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.json_format import MessageToDict
@@ -27,12 +29,12 @@ from registry_grpc.v1 import artifacts_pb2, common_pb2, versions_pb2
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
     from registry_grpc.client.connection import Connection
     from registry_grpc.client.progress import Report
     from registry_grpc.client.registry import Registry
-    from registry_grpc.client.tree import HashedFile
+    from registry_grpc.client.requirements import Requirements
+    from registry_grpc.client.tree import HashedFile, LocalFile
 
 PUSH_KEY = "mreg.dev/push-key"
 NEWEST_SEARCHED = 100
@@ -49,8 +51,8 @@ class PushFields(VersionFields, total=False):
     parents: Iterable[Mapping[str, Any]]
 
 
-def push_message(fields: Mapping[str, Any]) -> versions_pb2.ModelVersion:
-    """The metadata of a push as a message.
+def push_message(fields: Mapping[str, Any], captured: Requirements | None = None) -> versions_pb2.ModelVersion:
+    """The metadata of a push as a message, with the packages of a file that was captured.
 
     Raises: InvalidArgument.
     """
@@ -60,6 +62,11 @@ def push_message(fields: Mapping[str, Any]) -> versions_pb2.ModelVersion:
         raise InvalidArgument(f"give provenance, or its parts ({', '.join(sorted(parts))}), not both")
     if parts:
         made.provenance.CopyFrom(provenance(parts))
+    if captured is not None:
+        given = {each.SerializeToString(deterministic=True) for each in made.dependencies}
+        made.dependencies.extend(
+            each for each in captured.dependencies if each.SerializeToString(deterministic=True) not in given
+        )
     if PUSH_KEY in made.annotations:
         raise InvalidArgument(f"the annotation {PUSH_KEY} is written by push; leave it out")
     return made
@@ -85,10 +92,20 @@ class Push:
     parallel: int
     report: Report
     stop: threading.Event
+    requirements: Requirements | None = None
 
     def run(self, paths: str | Path | Iterable[str | Path]) -> versions_pb2.ModelVersion:
         """The version: READY, or DRAFT without `finalize`. Raises: RegistryError."""
-        files = tree.hash_files(tree.collect(paths), self.parallel, self.stop, self.report)
+        if self.requirements is None:
+            return self._run(tree.collect(paths))
+        with tempfile.TemporaryDirectory(prefix="mreg-") as directory:
+            # What was read, and not what the file is by now.
+            kept = Path(directory, "requirements")
+            kept.write_bytes(self.requirements.content)
+            return self._run(tree.collect(paths, {self.requirements.path: kept}))
+
+    def _run(self, found: list[LocalFile]) -> versions_pb2.ModelVersion:
+        files = tree.hash_files(found, self.parallel, self.stop, self.report)
         digest = manifest_digest(file.digest for file in files)
         self.metadata.annotations[PUSH_KEY] = push_key(digest, self.metadata)
         version = self._find() or self._create()

@@ -11,18 +11,21 @@ from registry_grpc.client.accounts import AccountCalls
 from registry_grpc.client.artifacts import ArtifactCalls
 from registry_grpc.client.audit import AuditCalls
 from registry_grpc.client.cache import Cache
+from registry_grpc.client.comparisons import ComparisonCalls
 from registry_grpc.client.connection import Connection
 from registry_grpc.client.deployments import DeploymentCalls
 from registry_grpc.client.errors import InvalidArgument
 from registry_grpc.client.evidence import EvidenceCalls, SignatureCalls, SignerCalls
 from registry_grpc.client.governance import PolicyCalls, PromotionRequestCalls
+from registry_grpc.client.lineage import LineageCalls, RunCalls
 from registry_grpc.client.models import ModelCalls
 from registry_grpc.client.progress import silent
 from registry_grpc.client.projects import ProjectCalls
 from registry_grpc.client.pull import Pull
 from registry_grpc.client.push import Push, PushFields, push_message
+from registry_grpc.client.requirements import capture
+from registry_grpc.client.search import SearchCalls
 from registry_grpc.client.settings import DEFAULT_TIMEOUT_S, load
-from registry_grpc.client.versions import VersionCalls
 from registry_grpc.client.watch import EVERYTHING, Watch, watch_request
 from registry_grpc.client.webhooks import WebhookCalls
 from registry_grpc.v1 import evidence_pb2, server_pb2, versions_pb2
@@ -37,7 +40,7 @@ if TYPE_CHECKING:
 COLLECT_TIMEOUT_S = 30.0
 
 
-class Registry(ProjectCalls, ModelCalls, VersionCalls, ArtifactCalls, AccessCalls, AccountCalls):
+class Registry(ProjectCalls, ModelCalls, ComparisonCalls, SearchCalls, ArtifactCalls, AccessCalls, AccountCalls):
     """A registry. Answers are the contract's messages; every method raises RegistryError.
 
     Nothing is connected before the first call. Concurrency: one Registry serves any number of threads; a process that
@@ -134,6 +137,16 @@ class Registry(ProjectCalls, ModelCalls, VersionCalls, ArtifactCalls, AccessCall
         return WebhookCalls(self._connection)
 
     @property
+    def lineage(self) -> LineageCalls:
+        """What came from what."""
+        return LineageCalls(self._connection)
+
+    @property
+    def runs(self) -> RunCalls:
+        """Runs of training, preparation and evaluation."""
+        return RunCalls(self._connection)
+
+    @property
     def evidence(self) -> EvidenceCalls:
         """What tools and people found out about versions."""
         return EvidenceCalls(self._connection)
@@ -177,6 +190,7 @@ class Registry(ProjectCalls, ModelCalls, VersionCalls, ArtifactCalls, AccessCall
         force_new: bool = False,
         parallel: int = 2,
         progress: Report | None = None,
+        requirements: str | Path | None = None,
         **fields: Unpack[PushFields],
     ) -> versions_pb2.ModelVersion:
         """A version with these files and metadata, made or found again; READY unless `finalize` is off.
@@ -185,13 +199,18 @@ class Registry(ProjectCalls, ModelCalls, VersionCalls, ArtifactCalls, AccessCall
         sends only what is missing, and once finalized returns the same version, unless `force_new`. Bytes the project
         holds are not sent. Memory: a few MiB for each of the `parallel` files.
 
+        `requirements` is a requirements.txt, environment.yml, uv.lock or pylock.toml, or `"freeze"` for what is
+        installed here: its packages become dependencies, and it is kept in the version below `requirements/`.
+
         Raises: IntegrityError when a file changes meanwhile.
         """
+        captured = None if requirements is None else capture(requirements)
         push = Push(
             registry=self,
             connection=self._connection,
             model=model,
-            metadata=push_message(fields),
+            metadata=push_message(fields, captured),
+            requirements=captured,
             create_model=create_model,
             finalize=finalize,
             force_new=force_new,

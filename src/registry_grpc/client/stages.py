@@ -20,6 +20,13 @@ if TYPE_CHECKING:
 class StageCalls(Session):
     """Which version a reference stands for, and moving versions through stages. Every method raises RegistryError."""
 
+    def version_name(self, ref: str | Reference) -> str:
+        """Resource name of the version `ref` stands for now. A number is taken as it is: it may be that of a draft."""
+        found = self.reference(ref)
+        if found.number is not None and not found.digest:
+            return found.version_name
+        return self.resolve(found).version
+
     def resolve(
         self,
         ref: str | Reference,

@@ -8,6 +8,7 @@ import stat
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from registry_grpc.client.errors import IntegrityError, InvalidArgument
@@ -16,7 +17,7 @@ from registry_grpc.client.progress import Phase, Progress
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from registry_grpc.client.progress import Report
 
@@ -41,8 +42,12 @@ class HashedFile:
     digest: FileDigest
 
 
-def collect(paths: str | Path | Iterable[str | Path]) -> list[LocalFile]:
+def collect(
+    paths: str | Path | Iterable[str | Path], beside: Mapping[str, Path] = MappingProxyType({})
+) -> list[LocalFile]:
     """The files to push, by path. A single directory gives its content; of several paths a directory keeps its name.
+
+    `beside` are more files, by the path they are to have.
 
     `.git` is left out. Links to files inside the directory are followed; every other link is refused, as is anything
     that is no file.
@@ -62,6 +67,7 @@ def collect(paths: str | Path | Iterable[str | Path]) -> list[LocalFile]:
             raise InvalidArgument(f"{root} does not exist; give a file or a directory to push")
     if not found:
         raise InvalidArgument(f"{', '.join(map(str, roots)) or 'nothing'} has no file to push")
+    found += [_local(path, source) for path, source in beside.items()]
     seen: set[str] = set()
     for file in found:
         if file.path in seen:

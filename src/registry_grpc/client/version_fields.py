@@ -8,6 +8,7 @@ from typing import Any, TypedDict
 from registry_grpc.client import metadata
 from registry_grpc.client.errors import InvalidArgument
 from registry_grpc.client.metadata import (
+    CardLike,
     DependencyLike,
     FrameworkLike,
     MetricsLike,
@@ -20,6 +21,7 @@ from registry_grpc.v1 import versions_pb2
 PLAIN = frozenset({"version_label", "owner", "description", "model_card", "algorithm", "task", "domain"})
 MAPS = frozenset({"tags", "annotations"})
 MESSAGES: Mapping[str, Callable[[Any], Any]] = {
+    "card": metadata.card,
     "framework": metadata.framework,
     "signature": metadata.signature,
     "provenance": metadata.provenance,
@@ -34,6 +36,7 @@ class VersionFields(TypedDict, total=False):
     owner: str
     description: str
     model_card: str
+    card: CardLike
     tags: Mapping[str, str]
     annotations: Mapping[str, str]
     framework: FrameworkLike

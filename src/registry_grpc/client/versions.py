@@ -75,7 +75,7 @@ class VersionCalls(Session):
     def update_version(
         self, version: str, *, etag: str = "", **fields: Unpack[VersionFields]
     ) -> versions_pb2.ModelVersion:
-        """The changed version; once finalized only owner, description, model_card, tags and annotations may change."""
+        """The changed version; once finalized only owner, description, model_card, card, tags and annotations may."""
         changed = version_message(fields, self.reference(version).version_name)
         changed.etag = etag
         request = versions_pb2.UpdateVersionRequest(version=changed, update_mask=FieldMask(paths=sorted(fields)))

@@ -99,6 +99,12 @@ class Reason(StrEnum):
     AUDIT_ENTRY_NOT_FOUND = auto()
     PROMOTION_CLOSED = auto()
     SELF_APPROVAL = auto()
+    RUN_NOT_FOUND = auto()
+    LINK_NOT_FOUND = auto()
+    NODE_NOT_FOUND = auto()
+    LINEAGE_CYCLE = auto()
+    NO_CANDIDATE = auto()
+    NO_DIRECTION = auto()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from registry_grpc.domain.artifacts import Artifact
 from registry_grpc.domain.deployments import Deployment
 from registry_grpc.domain.evidence import Evidence, ModelSignature, TrustedSigner
 from registry_grpc.domain.identity import Token
+from registry_grpc.domain.lineage import Links, Run
 from registry_grpc.domain.pointers import Pointer
 from registry_grpc.domain.policies import Policy
 from registry_grpc.domain.promotion import PromotionRequest
@@ -34,6 +35,8 @@ Resource = (
     | Evidence
     | ModelSignature
     | TrustedSigner
+    | Links
+    | Run
 )
 
 
@@ -126,7 +129,7 @@ class Occurrence:
 def place_of(resource: Resource) -> tuple[str, str]:
     """Project and model it lies in; empty for none."""
     match resource:
-        case Project() | TrustedSigner() | ServiceAccount() | Webhook() | Policy():
+        case Project() | TrustedSigner() | ServiceAccount() | Webhook() | Policy() | Run() | Links():
             return resource.name.project, ""
         case Model() | Version() | Evidence() | ModelSignature() | RoleBinding() | PromotionRequest():
             return resource.name.project, resource.name.model

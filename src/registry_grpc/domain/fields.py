@@ -6,16 +6,25 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from registry_grpc.domain.metadata import CodeRevision, Framework, Metadata, Provenance, Signature, TrainingRun
+from registry_grpc.domain.metadata import (
+    CodeRevision,
+    Framework,
+    Metadata,
+    ModelCard,
+    Provenance,
+    Signature,
+    TrainingRun,
+)
 
 if TYPE_CHECKING:
     from registry_grpc.domain.resources import Version
 
-_OWN = frozenset({"version_label", "owner", "description", "model_card", "formats"})
+_OWN = frozenset({"version_label", "owner", "description", "model_card", "card", "formats"})
 _MAPS = frozenset({"tags", "annotations"})
 _METADATA = frozenset(field.name for field in fields(Metadata))
 _PROVENANCE = frozenset(field.name for field in fields(Provenance))
 _NESTED = {
+    "card": ModelCard,
     "framework": Framework,
     "signature": Signature,
     "provenance": Provenance,
@@ -64,4 +73,4 @@ def value_at(version: Version, path: str) -> object:
 
 def is_empty(value: object) -> bool:
     """Whether nothing is said."""
-    return value is None or value in ("", (), {}) or value is False
+    return value is None or value in ("", (), {}) or value is False or value == ModelCard()

@@ -179,6 +179,21 @@ class Provenance:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What people must know of a model before they use it. Texts are Markdown; nothing here reads them."""
+
+    intended_use: str = ""
+    limitations: str = ""
+    ethical_considerations: str = ""
+    training_data: str = ""
+    evaluation: str = ""
+    contacts: tuple[str, ...] = ()
+    license: str = ""
+    languages: tuple[str, ...] = ()
+    citation: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Format:
     """A file format found in the content of a version."""
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from registry_grpc.domain.digests import etag_of
-from registry_grpc.domain.metadata import Format, Metadata
+from registry_grpc.domain.metadata import Format, Metadata, ModelCard
 from registry_grpc.domain.names import ModelName, ProjectName, VersionName
 from registry_grpc.domain.tenancy import Quotas, Retention
 
@@ -102,6 +102,8 @@ class Version:
     owner: str = ""
     description: str = ""
     model_card: str = ""
+    card: ModelCard | None = None
+    """The card in parts."""
     tags: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     metadata: Metadata = field(default_factory=Metadata)

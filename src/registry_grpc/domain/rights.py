@@ -111,6 +111,14 @@ class Rights:
         """Ids of the models that may be listed in a project; None for all there are."""
         return self.models_with("models.list", project)
 
+    def places_with(self, permission: str) -> tuple[bool, frozenset[str], frozenset[Place]]:
+        """Where the permission is held: on the registry, on which projects, and on which models besides."""
+        if self.find(permission) is not None:
+            return True, frozenset(), frozenset()
+        held = [place for place, grants in self._grants.items() if permission in grants]
+        projects = frozenset(project for project, model in held if not model)
+        return False, projects, frozenset(place for place in held if place[1] and place[0] not in projects)
+
     def models_with(self, permission: str, project: str) -> frozenset[str] | None:
         """Ids of the models in a project on which the permission is held; None when it is on the project itself."""
         if self.find(permission, project) is not None:

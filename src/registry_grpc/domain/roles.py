@@ -28,6 +28,8 @@ _READING = (
     | _of("trustedSigners", "get list")
     | _of("signatures", "get list")
     | _of("evidence", "get list")
+    | _of("runs", "get list")
+    | _of("lineage", "get")
 )
 _CONTRIBUTING = (
     _of("models", "create update")
@@ -37,6 +39,8 @@ _CONTRIBUTING = (
     | _of("promotionRequests", "create comment")
     | _of("signatures", "add")
     | _of("evidence", "add")
+    | _of("runs", "record delete")
+    | _of("lineage", "link")
 )
 _APPROVING = _of("promotionRequests", "approve comment") | _of("consumers", "list") | _of("audit", "list")
 STAGE_MOVES = _of("stages", "promote rollback vacate")

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from registry_grpc.domain.search import ANYTHING
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import datetime
 
     from registry_grpc.domain.events import Event
+    from registry_grpc.domain.filters.conditions import Condition
+    from registry_grpc.domain.filters.tree import Tree
     from registry_grpc.domain.names import ModelName, VersionName
     from registry_grpc.domain.pointers import Assignment, Pointer, PointerKind
     from registry_grpc.domain.resources import Model, Project, Version, VersionState
@@ -103,6 +107,7 @@ class Models(Protocol):
         descending: bool = False,
         show_deleted: bool = False,
         only: Collection[str] | None = None,
+        conditions: Tree[Condition] = ANYTHING,
     ) -> Sequence[Model]:
         """By id; of the ids in `only` unless it is None."""
 
@@ -148,7 +153,7 @@ class Versions(Protocol):
     def find(self, names: Sequence[VersionName]) -> Sequence[Version]:
         """Those that exist, in any order."""
 
-    def list(
+    def list(  # noqa: PLR0913 - what a list is narrowed by
         self,
         model_uid: str,
         *,
@@ -158,6 +163,7 @@ class Versions(Protocol):
         show_deleted: bool = False,
         states: Collection[VersionState] = (),
         stage: str = "",
+        conditions: Tree[Condition] = ANYTHING,
     ) -> Sequence[Version]:
         """By number; `after` 0 means from the beginning."""
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from registry_grpc.ports.evidence import EvidenceItems, Signatures, TrustedSigners
     from registry_grpc.ports.garbage import Garbage
     from registry_grpc.ports.governance import Policies, PromotionRequests
+    from registry_grpc.ports.lineage import Lineage, Runs
     from registry_grpc.ports.repositories import (
         Feed,
         History,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
         Projects,
         Versions,
     )
+    from registry_grpc.ports.search import Catalogue
     from registry_grpc.ports.stored import Artifacts, Blobs, Uploads
     from registry_grpc.ports.usage import Usages
     from registry_grpc.ports.webhooks import Deliveries, Webhooks
@@ -138,6 +140,18 @@ class Reader(Protocol):
     @property
     def evidence(self) -> EvidenceItems:
         """Evidence of versions."""
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """The search."""
+
+    @property
+    def runs(self) -> Runs:
+        """Runs of training, preparation and evaluation."""
+
+    @property
+    def lineage(self) -> Lineage:
+        """What came from what."""
 
     @property
     def feed(self) -> Feed:

@@ -46,6 +46,7 @@ from registry_grpc.usecases.deployment_upkeep import DeploymentHolders, forget_d
 from registry_grpc.usecases.governance.gate import Gate
 from registry_grpc.usecases.governance.settling import remove_governance
 from registry_grpc.usecases.holders import PointerHolders
+from registry_grpc.usecases.lineage import forget_lineage
 from registry_grpc.usecases.purge import Purger
 from registry_grpc.usecases.resolve import Resolve
 from registry_grpc.usecases.signing import remove_trusted_signers
@@ -74,6 +75,7 @@ PURGE_HOOKS: tuple[Hook, ...] = (
     remove_webhooks,
     remove_trusted_signers,
     forget_deployments,
+    forget_lineage,
 )
 """What else goes with a project that is purged."""
 

@@ -10,6 +10,8 @@ from registry_grpc.observability.observers import ScrubReport, UsageReport
 from registry_grpc.server.deploying import deployment_jobs
 from registry_grpc.server.gauges import StorageGauges, capacity_of
 from registry_grpc.server.leader import Job
+from registry_grpc.server.lineage import lineage_jobs
+from registry_grpc.server.searching import index_jobs
 from registry_grpc.storage.artifacts.verifying import VerifiedReads
 from registry_grpc.usecases.deletion import DeleteVersion
 from registry_grpc.usecases.deliveries import ForgetDeliveries
@@ -62,6 +64,8 @@ def leader_jobs(
         *_compaction(store, foundation),
         Job("forget deliveries", SWEEP_S, ForgetDeliveries(store)),
         *deployment_jobs(store, foundation.metrics),
+        *lineage_jobs(store),
+        *index_jobs(store),
         Job("usage", USAGE_S, RepairUsage(store, UsageReport(foundation.metrics))),
     ]
 

@@ -6,24 +6,22 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from registry_grpc import __version__
-from registry_grpc.domain.artifacts import BLOCK_BYTES, MAX_ARTIFACT_BYTES, MIB
 from registry_grpc.observability.observers import TransferCounts, WatchCounts
 from registry_grpc.server.access import access_servicer
 from registry_grpc.server.cataloguing import model_servicer, project_servicer
 from registry_grpc.server.deploying import deployment_servicer
 from registry_grpc.server.evidencing import evidence_servicer
+from registry_grpc.server.facts import server_facts
 from registry_grpc.server.governing import governance_servicer, stage_servicer
-from registry_grpc.server.interceptors.calls import MAX_UNARY_S
+from registry_grpc.server.lineage import lineage_servicer
+from registry_grpc.server.searching import catalogue_servicer
 from registry_grpc.services.artifacts import ArtifactServicer, ArtifactVerbs
 from registry_grpc.services.audit import AuditServicer, AuditVerbs
-from registry_grpc.services.codec.artifacts import MAX_CHUNK_BYTES
 from registry_grpc.services.downloads import Downloads
 from registry_grpc.services.events import EventServicer
-from registry_grpc.services.field_rules import MAX_ANNOTATIONS, MAX_BATCH, MAX_TAGS
 from registry_grpc.services.pages import Pages
-from registry_grpc.services.paging import MAX_PAGE_SIZE, PageTokens
-from registry_grpc.services.server_info import ServerFacts, ServerServicer
+from registry_grpc.services.paging import PageTokens
+from registry_grpc.services.server_info import ServerServicer
 from registry_grpc.services.uploads import Uploads
 from registry_grpc.services.watching import Watches
 from registry_grpc.services.webhooks import WebhookServicer, WebhookVerbs
@@ -36,13 +34,14 @@ from registry_grpc.v1 import (
     access_pb2_grpc,
     artifacts_pb2_grpc,
     audit_pb2_grpc,
+    catalogue_pb2_grpc,
     deployments_pb2_grpc,
     events_pb2_grpc,
     evidence_pb2_grpc,
     governance_pb2_grpc,
+    lineage_pb2_grpc,
     models_pb2_grpc,
     projects_pb2_grpc,
-    server_pb2,
     server_pb2_grpc,
     stages_pb2_grpc,
     webhooks_pb2_grpc,
@@ -69,7 +68,6 @@ if TYPE_CHECKING:
 MAX_FILES = 10_000
 FIND_LEASE = timedelta(hours=2)
 """Bytes a caller was told are here are kept for so long; an hour of it is promised."""
-REQUEST_ID_RETENTION = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,7 +128,7 @@ def servicers(core: Core) -> tuple[Sequence[Adder], Uploads, Watches]:
         counts,
         core.consumers,
     )
-    server = ServerServicer(core.edge, _facts(core), core.garbage, core.transfer)
+    server = ServerServicer(core.edge, server_facts(core, MAX_FILES), core.garbage, core.transfer)
     project = project_servicer(core, pages)
     model = model_servicer(core, pages, MAX_FILES)
     artifact = ArtifactServicer(core.edge, pages, _artifact_verbs(core, locate), uploads, downloads, core.consumers)
@@ -141,8 +139,10 @@ def servicers(core: Core) -> tuple[Sequence[Adder], Uploads, Watches]:
     deployment = deployment_servicer(core.edge, pages, core.ids)
     governance = governance_servicer(core.edge, pages, core.ids, core.gate)
     evidence = evidence_servicer(core.edge, pages, core.ids, MAX_FILES)
+    catalogue = catalogue_servicer(core.edge, pages, MAX_FILES)
     webhook = WebhookServicer(core.edge, pages, core.webhooks)
     audit = AuditServicer(core.edge, pages, core.audit)
+    lineage = lineage_servicer(core.edge, pages, core.ids)
     return (
         [
             lambda grpc: events_pb2_grpc.add_EventServiceServicer_to_server(event, grpc),
@@ -156,7 +156,9 @@ def servicers(core: Core) -> tuple[Sequence[Adder], Uploads, Watches]:
             lambda grpc: stages_pb2_grpc.add_StageServiceServicer_to_server(stage, grpc),
             lambda grpc: deployments_pb2_grpc.add_DeploymentServiceServicer_to_server(deployment, grpc),
             lambda grpc: evidence_pb2_grpc.add_EvidenceServiceServicer_to_server(evidence, grpc),
+            lambda grpc: lineage_pb2_grpc.add_LineageServiceServicer_to_server(lineage, grpc),
             lambda grpc: webhooks_pb2_grpc.add_WebhookServiceServicer_to_server(webhook, grpc),
+            lambda grpc: catalogue_pb2_grpc.add_CatalogueServiceServicer_to_server(catalogue, grpc),
         ],
         uploads,
         watches,
@@ -208,29 +210,3 @@ def _artifact_verbs(core: Core, locate: files.LocateArtifact) -> ArtifactVerbs:
         list=files.ListArtifacts(store),
         sign_url=files.SignArtifactUrl(store, core.artifacts, locate),
     )
-
-
-def _facts(core: Core) -> ServerFacts:
-    limits = server_pb2.Limits(
-        max_chunk_bytes=MAX_CHUNK_BYTES,
-        preferred_chunk_bytes=MIB,
-        part_bytes=BLOCK_BYTES,
-        max_artifact_bytes=MAX_ARTIFACT_BYTES,
-        max_files_per_version=MAX_FILES,
-        max_page_size=MAX_PAGE_SIZE,
-        max_tags=MAX_TAGS,
-        max_annotations=MAX_ANNOTATIONS,
-        max_batch_size=MAX_BATCH,
-    )
-    for field, time in (
-        (limits.upload_retention, core.upload_retention),
-        (limits.draft_retention, core.draft_retention),
-        (limits.request_id_retention, REQUEST_ID_RETENTION),
-        (limits.undelete_window, core.undelete_window),
-        (limits.max_unary_deadline, timedelta(seconds=MAX_UNARY_S)),
-    ):
-        field.FromTimedelta(time)
-    features = ["artifacts.sign_url"] if core.can_sign else []
-    features += ["webhooks"] if core.webhooks else []
-    features += ["audit.checkpoints"] if core.audit.sign else []
-    return ServerFacts(__version__, features, limits)

@@ -129,7 +129,7 @@ def body_hash(request: Message) -> bytes:
 
 
 def refuse_filter(text: str) -> None:
-    """Refuse a filter until there is a compiler for them.
+    """Refuse a filter on what has no fields to filter by.
 
     Raises: FEATURE_DISABLED.
     """

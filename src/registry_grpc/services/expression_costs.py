@@ -24,7 +24,8 @@ _PATTERN = 10_000
 """Steps that matching a text of 8,192 characters with the worst of patterns comes to."""
 _LONG_TEXT = 5_000
 """Steps that reading a text such as a model card comes to."""
-_LONG_TEXTS = frozenset({b"model_card", b"description", b"annotations"})
+_LONG_TEXTS = frozenset({b"model_card", b"card", b"description", b"annotations"})
+"""Of `card` whatever is read in it."""
 _TEXT = 10
 """Steps that looking through a text of 2,048 characters comes to."""
 _OPERATORS = (b"_", b"!", b"-", b"@")

@@ -7,9 +7,14 @@ from typing import TYPE_CHECKING, Any
 from registry_grpc.domain.access import MAX_CERTIFICATE_NAMES, MAX_CONDITIONS, MAX_MEMBERS, MAX_PERMISSIONS
 from registry_grpc.domain.access_names import RoleBindingName, RoleName, ServiceAccountName, TokenName
 from registry_grpc.domain.artifacts import MAX_ARTIFACT_BYTES
+from registry_grpc.domain.compare import MAX_COMPARED
 from registry_grpc.domain.evidence import MAX_PEM_CHARS, MAX_SUMMARY, MAX_TOOL
 from registry_grpc.domain.evidence_names import EvidenceName, SignatureName, TrustedSignerName
+from registry_grpc.domain.filters.tree import MAX_CHARS as MAX_FILTER_CHARS
+from registry_grpc.domain.filters.words import MAX_QUERY_CHARS
 from registry_grpc.domain.governance_names import PolicyName, PromotionRequestName
+from registry_grpc.domain.lineage import MAX_NODE_ID, MAX_PROPERTIES
+from registry_grpc.domain.lineage_names import RunName
 from registry_grpc.domain.names import (
     ArtifactName,
     DeploymentName,
@@ -20,6 +25,7 @@ from registry_grpc.domain.names import (
     VersionName,
 )
 from registry_grpc.domain.policies import MAX_EXPRESSION_CHARS, MAX_PATHS, MAX_RULES, MAX_WINDOWS
+from registry_grpc.domain.search import MAX_FACETS, MAX_TIE_BREAKS
 from registry_grpc.domain.stages import MAX_STAGES
 from registry_grpc.domain.webhook_names import DeliveryName, WebhookName
 from registry_grpc.domain.webhooks import MAX_FILTERS
@@ -35,6 +41,8 @@ MAX_BATCH = 100
 MAX_LIST = 1000
 MAX_NAME_CHARS = 256
 MAX_STRING_CHARS = 2048
+MAX_CARD_TEXT = 16_384
+CARD_TEXTS = ("intended_use", "limitations", "ethical_considerations", "training_data", "evaluation", "citation")
 NAMES: dict[str, tuple[str, Callable[[str, str], object]]] = {
     "registry-grpc/Project": (ProjectName.FORM, ProjectName.parse),
     "registry-grpc/Model": (ModelName.FORM, ModelName.parse),
@@ -50,6 +58,7 @@ NAMES: dict[str, tuple[str, Callable[[str, str], object]]] = {
     "registry-grpc/TrustedSigner": (TrustedSignerName.FORM, TrustedSignerName.parse),
     "registry-grpc/ModelSignature": (SignatureName.FORM, SignatureName.parse),
     "registry-grpc/Evidence": (EvidenceName.FORM, EvidenceName.parse),
+    "registry-grpc/Run": (RunName.FORM, RunName.parse),
     "registry-grpc/Policy": (PolicyName.FORM, PolicyName.parse),
     "registry-grpc/PromotionRequest": (PromotionRequestName.FORM, PromotionRequestName.parse),
     "registry-grpc/Webhook": (WebhookName.FORM, WebhookName.parse),
@@ -102,6 +111,10 @@ BY_FIELD: dict[str, Callable[[Any], str]] = {
     "Chunk.content": anything,
     "Chunk.crc32c": anything,
     "Metric.dataset": _name,
+    **dict.fromkeys((f"ModelCard.{name}" for name in CARD_TEXTS), texts.lines(MAX_CARD_TEXT)),
+    "ModelCard.contacts": texts.line(512),
+    "ModelCard.license": texts.line(128),
+    "ModelCard.languages": texts.language,
     "CreateRoleBindingRequest.parent": texts.scope,
     "ListRoleBindingsRequest.parent": texts.scope,
     "CreateServiceAccountRequest.parent": texts.project_or_registry,
@@ -143,6 +156,17 @@ BY_FIELD: dict[str, Callable[[Any], str]] = {
     "Evidence.summary": texts.lines(MAX_SUMMARY),
     "Evidence.report_sha256": texts.sha256,
     "Evidence.report_uri": texts.uri_label,
+    "LineageNode.id": texts.line(MAX_NODE_ID),
+    "LineageNode.digest": texts.any_digest,
+    "Run.system": texts.line(128),
+    "CompareVersionsRequest.parent": texts.project_or_all,
+    "SearchModelsRequest.parent": texts.project_or_all,
+    "SearchVersionsRequest.parent": texts.project_or_all,
+    "SelectBestRequest.parent": texts.project_or_all,
+    "Objective.metric": _name,
+    "Objective.dataset": _name,
+    "Objective.dataset_version": _name,
+    "Objective.slice": _name,
 }
 BY_NAME: dict[str, Callable[[Any], str]] = {
     "project_id": texts.resource_id,
@@ -152,6 +176,7 @@ BY_NAME: dict[str, Callable[[Any], str]] = {
     "service_account_id": texts.resource_id,
     "webhook_id": texts.resource_id,
     "policy_id": texts.resource_id,
+    "run_id": texts.run_id,
     "reason": texts.lines(4_096),
     "comment": texts.lines(4_096),
     "trusted_signer_id": texts.resource_id,
@@ -176,11 +201,17 @@ BY_NAME: dict[str, Callable[[Any], str]] = {
     "slot": _name,
     "name": _name,
     "size_bytes": size,
+    "filter": texts.lines(MAX_FILTER_CHARS),
+    "version_filter": texts.lines(MAX_FILTER_CHARS),
+    "query": texts.lines(MAX_QUERY_CHARS),
 }
 COUNTS: dict[str, int] = {
     "StageDefinition.accepts_from": MAX_STAGES,
     "Project.stages": MAX_STAGES,
     "ModelVersion.dependencies": 5_000,
+    "ModelCard.contacts": 16,
+    "ModelCard.languages": 64,
+    "CompareVersionsRequest.names": MAX_COMPARED,
     "TensorSpec.shape": 32,
     "BatchGetVersionsRequest.names": MAX_BATCH,
     "BatchResolveRequest.requests": MAX_BATCH,
@@ -204,6 +235,11 @@ COUNTS: dict[str, int] = {
     "RequiredFields.paths": MAX_PATHS,
     "FreezeWindows.windows": MAX_WINDOWS,
     "ListEvidenceRequest.kinds": 16,
+    "LineageNode.properties": MAX_PROPERTIES,
+    "GetLineageRequest.types": 16,
+    "SearchModelsRequest.facets": MAX_FACETS,
+    "SearchVersionsRequest.facets": MAX_FACETS,
+    "SelectBestRequest.tie_breaks": MAX_TIE_BREAKS,
     **{f"Webhook.{field}": MAX_FILTERS for field in ("models", "resource_types", "actions", "stages")},
 }
 """Most items of a list or map; MAX_LIST for those not named here."""
@@ -211,6 +247,7 @@ KEYS: dict[str, Callable[[str], str]] = {
     "tags": texts.line(128),
     "read_only_tags": texts.line(128),
     "annotations": texts.line(256),
+    "properties": texts.line(128),
     "parameters": _name,
     "set": texts.settable_pointer_id,
     "expected": texts.settable_pointer_id,
@@ -220,6 +257,7 @@ VALUES: dict[str, Callable[[Any], str]] = {
     "tags": texts.line(512),
     "read_only_tags": texts.line(512),
     "annotations": texts.line(8_192),
+    "properties": texts.line(512),
 }
 REFERENCES = {"ParentModel.version": "registry-grpc/ModelVersion"}
 """Names of resources that may be empty and carry no resource_reference in the contract."""

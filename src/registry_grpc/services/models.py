@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from registry_grpc.domain.filters.fields import MODEL_FIELDS
+from registry_grpc.domain.filters.reading import read_filter
 from registry_grpc.domain.names import ModelName, ProjectName
 from registry_grpc.services.codec.models import model_changes, model_to_wire
 from registry_grpc.services.codec.pointers import alias_to_wire
 from registry_grpc.services.context import call_context
-from registry_grpc.services.edge import descending, refuse_filter
+from registry_grpc.services.edge import descending
 from registry_grpc.services.masks import fields_to_create, fields_to_update
 from registry_grpc.services.versions import VersionMethods
 from registry_grpc.usecases.aliases import AliasChanges
@@ -60,7 +62,7 @@ class ModelServicer(VersionMethods, models_pb2_grpc.ModelServiceServicer):
     async def ListModels(
         self, request: models_pb2.ListModelsRequest, context: Context
     ) -> models_pb2.ListModelsResponse:
-        refuse_filter(request.filter)
+        conditions = read_filter(request.filter, MODEL_FIELDS)
         project = ProjectName.parse(request.parent, "parent")
         backwards = descending(request.order_by, "name")
         visible = call_context().rights.visible_models(project.project)
@@ -74,6 +76,7 @@ class ModelServicer(VersionMethods, models_pb2_grpc.ModelServiceServicer):
                 descending=backwards,
                 show_deleted=request.show_deleted,
                 only=visible,
+                conditions=conditions,
             ),
         )
         models, token = page.close(found, lambda model: (model.name.model,))

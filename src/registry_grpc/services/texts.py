@@ -13,6 +13,7 @@ from registry_grpc.domain.artifacts import check_path
 from registry_grpc.domain.digests import is_sha256
 from registry_grpc.domain.errors import RegistryError
 from registry_grpc.domain.evidence_names import TrustedSignerName
+from registry_grpc.domain.lineage_names import is_run_id
 from registry_grpc.domain.names import (
     ID_PATTERN,
     LATEST,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+_LANGUAGE = re.compile(r"[A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,8}")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _ETAG = re.compile(r"[\x21-\x7e]{1,128}")
 _URI_CHARS = r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})"
@@ -75,6 +77,11 @@ def _text(max_chars: int, refused: re.Pattern[str]) -> Rule:
     return rule
 
 
+def run_id(value: str) -> str:
+    """Id of a run."""
+    return "" if is_run_id(value) else "must be 1 to 128 of A-Z a-z 0-9 . _ -, beginning and ending with none of . _ -"
+
+
 def resource_id(value: str) -> str:
     """Id of a project or model."""
     return "" if is_id(value) else f"must be {ID_GRAMMAR}"
@@ -95,6 +102,11 @@ def settable_pointer_id(value: str) -> str:
 def pointer_id_or_any(value: str) -> str:
     """Id of a stage, or `*`."""
     return "" if value == "*" else pointer_id(value)
+
+
+def language(value: str) -> str:
+    """A language tag, as far as BCP 47 can be told without its registry."""
+    return "" if _LANGUAGE.fullmatch(value) else "must be a language tag of BCP 47 such as en or pt-BR"
 
 
 def uuid(value: str) -> str:
@@ -158,6 +170,11 @@ def scope(value: str) -> str:
 def project_or_registry(value: str) -> str:
     """Name of a project; empty for the registry."""
     return _named(value, lambda text: text and ProjectName.parse(text), f"[{ProjectName.FORM}]")
+
+
+def project_or_all(value: str) -> str:
+    """Name of a project, or `projects/-`."""
+    return "" if value == "projects/-" else _named(value, ProjectName.parse, f"{ProjectName.FORM} or projects/-")
 
 
 def in_a_project(value: str) -> str:

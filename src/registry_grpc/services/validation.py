@@ -145,7 +145,7 @@ def _item_visit(field: Field, *, identified: bool) -> Visit:
     name = field.name
     if field.cpp_type == _MESSAGE:
         return _message_visit(field, identified=identified)
-    resource = _resource_type(field)
+    resource = "" if _key(field) in field_rules.BY_FIELD else _resource_type(field)
     if resource:
         return _name_visit(name, resource)
     rule = _rule(field)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from registry_grpc.domain.filters.fields import VERSION_FIELDS
+from registry_grpc.domain.filters.reading import read_filter
 from registry_grpc.domain.names import ModelName, ProjectName, VersionName
 from registry_grpc.domain.resources import VersionState
 from registry_grpc.services.codec.enums import VERSION_STATE
@@ -15,7 +17,7 @@ from registry_grpc.services.codec.versions import (
     version_changes,
     version_to_wire,
 )
-from registry_grpc.services.edge import descending, refuse_filter
+from registry_grpc.services.edge import descending
 from registry_grpc.services.masks import fields_to_create, fields_to_update
 from registry_grpc.v1 import versions_pb2
 
@@ -91,7 +93,7 @@ class VersionMethods:
     async def ListVersions(
         self, request: versions_pb2.ListVersionsRequest, context: Context
     ) -> versions_pb2.ListVersionsResponse:
-        refuse_filter(request.filter)
+        conditions = read_filter(request.filter, VERSION_FIELDS)
         model = ModelName.parse(request.parent, "parent")
         backwards = descending(request.order_by, "number", default=True)
         states = frozenset(
@@ -108,6 +110,7 @@ class VersionMethods:
                 show_deleted=request.show_deleted,
                 states=states,
                 stage=request.stage,
+                conditions=conditions,
             ),
         )
         versions, token = page.close(found, lambda version: (version.name.number,))

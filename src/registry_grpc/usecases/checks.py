@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from registry_grpc.domain.access import Grant, Role, RoleBinding, ServiceAccount
     from registry_grpc.domain.deployments import Deployment
     from registry_grpc.domain.evidence import TrustedSigner
+    from registry_grpc.domain.lineage import Run
     from registry_grpc.domain.names import ModelName
     from registry_grpc.domain.policies import Policy
     from registry_grpc.domain.promotion import PromotionRequest
@@ -34,6 +35,7 @@ def require_etag(
         | Webhook
         | Policy
         | PromotionRequest
+        | Run
     ),
     etag: str,
 ) -> None:

@@ -78,6 +78,7 @@ class CopyVersion:
                 version_label=label,
                 description=original.description,
                 model_card=original.model_card,
+                card=original.card,
                 metadata=original.metadata,
                 formats=original.formats,
                 file_count=original.file_count,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from registry_grpc.domain.events import Action
 from registry_grpc.domain.resources import Model
+from registry_grpc.domain.search import ANYTHING
 from registry_grpc.domain.tenancy import Usage
 from registry_grpc.usecases.checks import locked_model, require_etag
 from registry_grpc.usecases.quotas import charge
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from registry_grpc.domain.calls import Call, Committed
+    from registry_grpc.domain.filters.conditions import Condition
+    from registry_grpc.domain.filters.tree import Tree
     from registry_grpc.domain.names import ModelName, ProjectName
     from registry_grpc.ports.clock import Ids
     from registry_grpc.ports.store import Reader, Store, Unit
@@ -79,8 +82,9 @@ class ListModels:
         descending: bool,
         show_deleted: bool,
         only: Collection[str] | None = None,
+        conditions: Tree[Condition] = ANYTHING,
     ) -> Sequence[Model]:
-        """A keyset page, of the ids in `only` unless it is None.
+        """A keyset page of what fulfils `conditions`, of the ids in `only` unless it is None.
 
         Raises: PROJECT_NOT_FOUND.
         """
@@ -93,6 +97,7 @@ class ListModels:
                 descending=descending,
                 show_deleted=show_deleted,
                 only=only,
+                conditions=conditions,
             )
             if not found:
                 reader.projects.get(project.project)

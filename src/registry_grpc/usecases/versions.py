@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from registry_grpc.domain.errors import Reason, RegistryError, Violation, invalid_field
 from registry_grpc.domain.events import Action
+from registry_grpc.domain.lineage_rules import edges_of_provenance, edges_of_version
 from registry_grpc.domain.names import ModelName, VersionName
 from registry_grpc.domain.resources import Version, VersionState
+from registry_grpc.domain.search import ANYTHING
 from registry_grpc.domain.tenancy import Usage
 from registry_grpc.usecases.checks import (
     live_model,
@@ -17,6 +19,7 @@ from registry_grpc.usecases.checks import (
     require_live_version,
     require_same_project,
 )
+from registry_grpc.usecases.lineage import require_acyclic
 from registry_grpc.usecases.quotas import advance_charging, draft_retention
 
 if TYPE_CHECKING:
@@ -24,6 +27,9 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from registry_grpc.domain.calls import Call, Committed
+    from registry_grpc.domain.filters.conditions import Condition
+    from registry_grpc.domain.filters.tree import Tree
+    from registry_grpc.domain.metadata import Metadata
     from registry_grpc.domain.names import ProjectName
     from registry_grpc.ports.clock import Ids
     from registry_grpc.ports.store import Reader, Store, Unit
@@ -39,7 +45,11 @@ class CreateVersion:
     """Where the project says nothing."""
 
     def __call__(self, call: Call[Version], model: ModelName, fields: Mapping[str, Any]) -> Committed[Version]:
-        """Raises: MODEL_NOT_FOUND, RESOURCE_EXISTS (label taken), VERSION_NOT_FOUND (a parent), QUOTA_EXCEEDED."""
+        """The version.
+
+        Raises: MODEL_NOT_FOUND, RESOURCE_EXISTS (label taken), VERSION_NOT_FOUND (a parent), LINEAGE_CYCLE,
+            QUOTA_EXCEEDED.
+        """
         uid = self.ids.uuid()
 
         def work(unit: Unit) -> Version:
@@ -49,6 +59,7 @@ class CreateVersion:
             if call.grant.conditions:  # else nobody needs the row
                 call.grant.require(model, tags=(unit.models.get(model).tags,))
             require_known_parents(unit, model.project, fields.get("metadata"))
+            _require_acyclic_steps(unit, model.version(numbered.number), fields.get("metadata"))
             revision, account = advance_charging(unit, model, Usage(versions=1))
             version = Version(
                 **{
@@ -107,7 +118,7 @@ class ListVersions:
 
     store: Store
 
-    def __call__(
+    def __call__(  # noqa: PLR0913 - what a list is narrowed by
         self,
         model: ModelName,
         *,
@@ -117,8 +128,9 @@ class ListVersions:
         show_deleted: bool,
         states: Collection[VersionState],
         stage: str,
+        conditions: Tree[Condition] = ANYTHING,
     ) -> Sequence[Version]:
-        """A keyset page.
+        """A keyset page of what fulfils `conditions`.
 
         Raises: MODEL_NOT_FOUND, PROJECT_NOT_FOUND.
         """
@@ -133,12 +145,13 @@ class ListVersions:
                 show_deleted=show_deleted,
                 states=states,
                 stage=stage,
+                conditions=conditions,
             )
 
         return self.store.read(work)
 
 
-MUTABLE_WHEN_FINAL = frozenset({"owner", "description", "model_card", "tags", "annotations"})
+MUTABLE_WHEN_FINAL = frozenset({"owner", "description", "model_card", "card", "tags", "annotations"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +167,7 @@ class UpdateVersion:
     ) -> Committed[Version]:
         """`changes` may have `metadata`, a mapping of the fields of `Metadata` to change.
 
-        Raises: VERSION_NOT_FOUND, ETAG_MISMATCH, VERSION_IMMUTABLE.
+        Raises: VERSION_NOT_FOUND, ETAG_MISMATCH, VERSION_IMMUTABLE, LINEAGE_CYCLE.
         """
 
         def work(unit: Unit) -> Version:
@@ -165,6 +178,9 @@ class UpdateVersion:
             _require_mutable(before, changes)
             metadata = replace(before.metadata, **changes.get("metadata", {}))
             require_known_parents(unit, name.project, metadata, name)
+            if metadata.provenance != before.metadata.provenance:
+                edges = edges_of_version(replace(before, metadata=metadata))
+                require_acyclic(unit, name.project, edges, owner=before.uid)
             is_draft = before.state is VersionState.DRAFT
             rest = draft_retention(unit, name.project, self.draft_retention) if is_draft else None
             others = {key: value for key, value in changes.items() if key != "metadata"}
@@ -196,6 +212,13 @@ def _require_mutable(version: Version, changes: Mapping[str, Any]) -> None:
             version=version.name,
             state=version.state.upper(),
         )
+
+
+def _require_acyclic_steps(unit: Unit, name: VersionName, metadata: Metadata | None) -> None:
+    """Nothing comes from a version that is new: only what it says of others can close a cycle."""
+    if metadata is not None and metadata.provenance is not None:
+        edges = [edge for edge in edges_of_provenance(name, metadata.provenance) if edge.downstream.id != str(name)]
+        require_acyclic(unit, name.project, edges)
 
 
 def require_known_parents(reader: Reader, project: str, metadata: Any, child: VersionName | None = None) -> None:  # noqa: ANN401 - Metadata or None

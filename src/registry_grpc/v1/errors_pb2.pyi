@@ -190,6 +190,18 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """FAILED_PRECONDITION: the promotion request has ended. Metadata: resource, state."""
     ERROR_REASON_SELF_APPROVAL: _ErrorReason.ValueType  # 83
     """PERMISSION_DENIED: nobody approves what is their own. Metadata: promotionRequest."""
+    ERROR_REASON_RUN_NOT_FOUND: _ErrorReason.ValueType  # 84
+    """NOT_FOUND: no such run. Metadata: resource."""
+    ERROR_REASON_LINK_NOT_FOUND: _ErrorReason.ValueType  # 85
+    """NOT_FOUND: no such link. Metadata: upstream, downstream."""
+    ERROR_REASON_NODE_NOT_FOUND: _ErrorReason.ValueType  # 86
+    """NOT_FOUND: nothing is known of this node. Metadata: type, id."""
+    ERROR_REASON_LINEAGE_CYCLE: _ErrorReason.ValueType  # 87
+    """FAILED_PRECONDITION: something would come from itself. Metadata: upstream, downstream."""
+    ERROR_REASON_NO_CANDIDATE: _ErrorReason.ValueType  # 88
+    """NOT_FOUND: no version fulfils the filter and has the metric. Metadata: metric."""
+    ERROR_REASON_NO_DIRECTION: _ErrorReason.ValueType  # 89
+    """FAILED_PRECONDITION: the metrics do not say, or do not agree, which direction is better; name it. Metadata: metric."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Why a call failed. `ErrorInfo.domain` is always `registry-grpc`, `ErrorInfo.reason` is the value's name without the
@@ -364,4 +376,16 @@ ERROR_REASON_PROMOTION_CLOSED: ErrorReason.ValueType  # 82
 """FAILED_PRECONDITION: the promotion request has ended. Metadata: resource, state."""
 ERROR_REASON_SELF_APPROVAL: ErrorReason.ValueType  # 83
 """PERMISSION_DENIED: nobody approves what is their own. Metadata: promotionRequest."""
+ERROR_REASON_RUN_NOT_FOUND: ErrorReason.ValueType  # 84
+"""NOT_FOUND: no such run. Metadata: resource."""
+ERROR_REASON_LINK_NOT_FOUND: ErrorReason.ValueType  # 85
+"""NOT_FOUND: no such link. Metadata: upstream, downstream."""
+ERROR_REASON_NODE_NOT_FOUND: ErrorReason.ValueType  # 86
+"""NOT_FOUND: nothing is known of this node. Metadata: type, id."""
+ERROR_REASON_LINEAGE_CYCLE: ErrorReason.ValueType  # 87
+"""FAILED_PRECONDITION: something would come from itself. Metadata: upstream, downstream."""
+ERROR_REASON_NO_CANDIDATE: ErrorReason.ValueType  # 88
+"""NOT_FOUND: no version fulfils the filter and has the metric. Metadata: metric."""
+ERROR_REASON_NO_DIRECTION: ErrorReason.ValueType  # 89
+"""FAILED_PRECONDITION: the metrics do not say, or do not agree, which direction is better; name it. Metadata: metric."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

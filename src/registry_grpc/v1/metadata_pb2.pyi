@@ -661,6 +661,64 @@ class Provenance(_message.Message):
 Global___Provenance: _TypeAlias = Provenance  # noqa: Y015
 
 @_typing.final
+class ModelCard(_message.Message):
+    """What people must know of a model before they use it. Texts are Markdown, kept as inert text; each at most 16384 characters."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INTENDED_USE_FIELD_NUMBER: _builtins.int
+    LIMITATIONS_FIELD_NUMBER: _builtins.int
+    ETHICAL_CONSIDERATIONS_FIELD_NUMBER: _builtins.int
+    TRAINING_DATA_FIELD_NUMBER: _builtins.int
+    EVALUATION_FIELD_NUMBER: _builtins.int
+    CONTACTS_FIELD_NUMBER: _builtins.int
+    LICENSE_FIELD_NUMBER: _builtins.int
+    LANGUAGES_FIELD_NUMBER: _builtins.int
+    CITATION_FIELD_NUMBER: _builtins.int
+    intended_use: _builtins.str
+    """What it is made for, and what it is not."""
+    limitations: _builtins.str
+    """Where it fails."""
+    ethical_considerations: _builtins.str
+    """Harm it can do, and what was done about it."""
+    training_data: _builtins.str
+    """What it was trained on, in words."""
+    evaluation: _builtins.str
+    """How it was evaluated, in words."""
+    license: _builtins.str
+    """SPDX id of the licence, e.g. `apache-2.0`; at most 128 characters."""
+    citation: _builtins.str
+    """How to cite it."""
+    @_builtins.property
+    def contacts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Who answers questions: addresses, teams; at most 16."""
+
+    @_builtins.property
+    def languages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Languages it works with, BCP 47; at most 64."""
+
+    def __init__(
+        self,
+        *,
+        intended_use: _builtins.str = ...,
+        limitations: _builtins.str = ...,
+        ethical_considerations: _builtins.str = ...,
+        training_data: _builtins.str = ...,
+        evaluation: _builtins.str = ...,
+        contacts: _abc.Iterable[_builtins.str] | None = ...,
+        license: _builtins.str = ...,
+        languages: _abc.Iterable[_builtins.str] | None = ...,
+        citation: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["citation", b"citation", "contacts", b"contacts", "ethical_considerations", b"ethical_considerations", "evaluation", b"evaluation", "intended_use", b"intended_use", "languages", b"languages", "license", b"license", "limitations", b"limitations", "training_data", b"training_data"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ModelCard: _TypeAlias = ModelCard  # noqa: Y015
+
+@_typing.final
 class Format(_message.Message):
     """A file format found in the content of a version."""
 

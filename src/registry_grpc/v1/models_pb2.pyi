@@ -275,7 +275,7 @@ class ListModelsRequest(_message.Message):
     page_token: _builtins.str
     """`next_page_token` of the page before."""
     filter: _builtins.str
-    """AIP-160 filter; FEATURE_DISABLED on servers that do not have it."""
+    """AIP-160 filter over models; see docs/catalogue.md."""
     order_by: _builtins.str
     """`name` (default) or `name desc`."""
     show_deleted: _builtins.bool

@@ -158,6 +158,7 @@ class ModelVersion(_message.Message):
     REVISION_FIELD_NUMBER: _builtins.int
     COPIED_FROM_FIELD_NUMBER: _builtins.int
     STATE_REASON_FIELD_NUMBER: _builtins.int
+    CARD_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """`projects/{project}/models/{model}/versions/{number}`."""
     uid: _builtins.str
@@ -264,6 +265,10 @@ class ModelVersion(_message.Message):
     def purge_time(self) -> _timestamp_pb2.Timestamp:
         """When a deleted one can no longer be undeleted."""
 
+    @_builtins.property
+    def card(self) -> _metadata_pb2.ModelCard:
+        """The card in parts, beside the Markdown of `model_card`."""
+
     def __init__(
         self,
         *,
@@ -304,10 +309,11 @@ class ModelVersion(_message.Message):
         revision: _builtins.int = ...,
         copied_from: _builtins.str = ...,
         state_reason: _builtins.str = ...,
+        card: _metadata_pb2.ModelCard | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "delete_time", b"delete_time", "expire_time", b"expire_time", "finalize_time", b"finalize_time", "framework", b"framework", "provenance", b"provenance", "purge_time", b"purge_time", "signature", b"signature", "update_time", b"update_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["card", b"card", "create_time", b"create_time", "delete_time", b"delete_time", "expire_time", b"expire_time", "finalize_time", b"finalize_time", "framework", b"framework", "provenance", b"provenance", "purge_time", b"purge_time", "signature", b"signature", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["algorithm", b"algorithm", "aliases", b"aliases", "annotations", b"annotations", "copied_from", b"copied_from", "create_time", b"create_time", "creator", b"creator", "delete_time", b"delete_time", "dependencies", b"dependencies", "description", b"description", "domain", b"domain", "etag", b"etag", "expire_time", b"expire_time", "file_count", b"file_count", "finalize_time", b"finalize_time", "formats", b"formats", "framework", b"framework", "location", b"location", "manifest_digest", b"manifest_digest", "metrics", b"metrics", "model_card", b"model_card", "name", b"name", "number", b"number", "owner", b"owner", "parameters", b"parameters", "provenance", b"provenance", "purge_time", b"purge_time", "revision", b"revision", "signature", b"signature", "stage", b"stage", "state", b"state", "state_reason", b"state_reason", "tags", b"tags", "task", b"task", "total_size_bytes", b"total_size_bytes", "uid", b"uid", "update_time", b"update_time", "version_label", b"version_label"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["algorithm", b"algorithm", "aliases", b"aliases", "annotations", b"annotations", "card", b"card", "copied_from", b"copied_from", "create_time", b"create_time", "creator", b"creator", "delete_time", b"delete_time", "dependencies", b"dependencies", "description", b"description", "domain", b"domain", "etag", b"etag", "expire_time", b"expire_time", "file_count", b"file_count", "finalize_time", b"finalize_time", "formats", b"formats", "framework", b"framework", "location", b"location", "manifest_digest", b"manifest_digest", "metrics", b"metrics", "model_card", b"model_card", "name", b"name", "number", b"number", "owner", b"owner", "parameters", b"parameters", "provenance", b"provenance", "purge_time", b"purge_time", "revision", b"revision", "signature", b"signature", "stage", b"stage", "state", b"state", "state_reason", b"state_reason", "tags", b"tags", "task", b"task", "total_size_bytes", b"total_size_bytes", "uid", b"uid", "update_time", b"update_time", "version_label", b"version_label"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -444,7 +450,7 @@ class ListVersionsRequest(_message.Message):
     page_token: _builtins.str
     """`next_page_token` of the page before."""
     filter: _builtins.str
-    """AIP-160 filter; FEATURE_DISABLED on servers that do not have it."""
+    """AIP-160 filter over versions; see docs/catalogue.md."""
     order_by: _builtins.str
     """`number desc` (default) or `number`."""
     show_deleted: _builtins.bool

@@ -73,8 +73,8 @@ class Recent:
 def light(event: Event) -> Event:
     """The event without texts that only Get hands out: a card may be half a MiB."""
     after = event.after
-    if isinstance(after, Version) and (after.model_card or after.description):
-        return replace(event, after=replace(after, model_card="", description=""))
+    if isinstance(after, Version) and (after.model_card or after.card or after.description):
+        return replace(event, after=replace(after, model_card="", card=None, description=""))
     return event
 
 

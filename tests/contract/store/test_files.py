@@ -60,6 +60,15 @@ def test_files_are_listed_by_the_bytes_of_their_paths(store, draft):
     assert listed(inorder[3], 2) == inorder[4:6]
 
 
+def test_digests_of_all_files_come_by_path(store, draft):
+    files = add_files(store, draft, "a", "b/c", "é")
+    held, other = add_blob(store, "b"), add_version(store, add_model(store, "other"))
+    replaced = artifact(draft, "b/c", held)
+    change(store, lambda unit, _: [unit.artifacts.put(one) for one in (replaced, artifact(other, "elsewhere", held))])
+    found = store.read(lambda reader: reader.artifacts.digests(draft.uid))
+    assert found == {"a": files[0].digest, "b/c": replaced.digest, "é": files[2].digest}
+
+
 def test_files_are_counted_with_the_sum_of_their_sizes(store, draft):
     assert store.read(lambda reader: reader.artifacts.count(draft.uid)) == (0, 0)
     add_files(store, draft, "a", "b")

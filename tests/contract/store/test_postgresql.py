@@ -221,7 +221,8 @@ def test_a_commit_of_unknown_outcome_without_a_request_id_is_unavailable(store, 
 
 def test_text_that_postgresql_cannot_hold_is_the_callers_fault(store):
     assert reason_of(lambda: add_model(store, description="a\x00b")) is Reason.INVALID_FIELD
-    assert add_model(store, tags={"a": "x\x00"}).tags == {"a": "x\x00"}
+    assert reason_of(lambda: add_model(store, tags={"a": "x\x00"})) is Reason.INVALID_FIELD
+    assert add_model(store, annotations={"a": "x\x00"}).annotations == {"a": "x\x00"}
 
 
 def test_rows_that_reference_a_locked_model_can_still_be_inserted(store):
@@ -245,7 +246,7 @@ PARSED_ONCE = {"parameters": 50, "characters": 4096}
 """psycopg parses a longer statement, or one with more parameters, again at every call."""
 
 
-def test_creating_a_version_takes_four_statements_none_of_which_is_parsed_twice(store):
+def test_creating_a_version_takes_five_statements_none_of_which_is_parsed_twice(store):
     made = add_model(store)
     create = CreateVersion(store, RandomIds(), timedelta(days=7))
     seen = []
@@ -255,7 +256,7 @@ def test_creating_a_version_takes_four_statements_none_of_which_is_parsed_twice(
         created = create(call("r", encode=lambda _: b"answer"), made.name, {"metadata": Metadata(task="t")}).get()
     finally:
         event.remove(*listen)
-    assert [statement.split()[0] for statement, _ in seen] == ["SELECT", "UPDATE", "WITH", "WITH"]
+    assert [statement.split()[0] for statement, _ in seen] == ["SELECT", "UPDATE", "WITH", "WITH", "WITH"]
     assert max(len(parameters) for _, parameters in seen) <= PARSED_ONCE["parameters"]
     assert max(len(statement) for statement, _ in seen) <= PARSED_ONCE["characters"]
     assert all_events(store)[-1].after == store.read(lambda reader: reader.versions.get(created.name)) == created

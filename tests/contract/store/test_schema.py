@@ -12,6 +12,9 @@ from registry_grpc.storage.sql import SchemaError, SqlStore, schema
 from registry_grpc.storage.sql.tables import metadata
 from tests.contract.store.builders import at_once
 
+ENGINES_OWN = re.compile(r"search_index(_\w+)?|ix_search_text_words")
+"""What looks words up: an FTS5 table with its shadows, and a GIN index over an expression."""
+
 
 def set_version(store, version):
     def work(unit):
@@ -22,7 +25,8 @@ def set_version(store, version):
 
 def test_the_migrations_lead_to_exactly_the_tables(store):
     def differences(reader):
-        context = MigrationContext.configure(reader.session.connection, opts={"compare_type": True})
+        options = {"compare_type": True, "include_name": lambda name, *_: not ENGINES_OWN.fullmatch(name or "")}
+        context = MigrationContext.configure(reader.session.connection, opts=options)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # SQLite's reflection cannot read expression indexes, and says so
             return compare_metadata(context, metadata)

@@ -1,6 +1,7 @@
 """What a database of an older schema is turned into: made by the migrations of its time, filled by hand."""
 
 import contextlib
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +11,11 @@ from sqlalchemy import create_engine, make_url, text
 
 from registry_grpc.domain.access_names import REGISTRY
 from registry_grpc.domain.audit import FIRST_LEAF, AuditEntry, first_difference
+from registry_grpc.domain.filters.fields import VERSION_FIELDS
+from registry_grpc.domain.filters.reading import read_filter
 from registry_grpc.domain.merkle import leaf_hash
+from registry_grpc.domain.metadata import ModelCard
+from registry_grpc.domain.search import Search, Visible
 from registry_grpc.ports.audit import AuditFilter
 from registry_grpc.storage.sql import SqlStore, schema
 from tests.contract.store.builders import SECOND, add_model
@@ -125,3 +130,40 @@ def test_entries_of_before_the_tree_are_read_and_their_leaves_stay(url):
 def _octets(url, raw):
     """As a literal of that engine."""
     return f"x'{raw.hex()}'" if url.startswith("sqlite") else f"'\\x{raw.hex()}'"
+
+
+def test_a_version_of_before_has_no_card_and_can_be_given_one(url):
+    empty = "'', '', '[1,{}]', '[1,{}]'"
+    with as_of(url, "0012") as execute:
+        execute(
+            *REGISTRY_ROWS,
+            f"""INSERT INTO model (uid, project, id, display_name, description, tags, annotations, owner, creator,
+                last_version_number, create_time, update_time, buried, revision)
+                VALUES ('m', 'default', 'm', {empty}, '', '', 1, {MICROS}, {MICROS}, false, 1)""",  # noqa: S608 -- ours
+            f"""INSERT INTO version (uid, model_uid, project, model, number, state, stage, stage_exclusive,
+                version_label, owner, description, model_card, tags, annotations, metadata, formats, file_count,
+                total_size_bytes, manifest_digest, state_reason, creator, copied_from, create_time, update_time,
+                revision)
+                VALUES ('v', 'm', 'default', 'm', 1, 'ready', '', false, '', '', '', '# Old', '[1,{{}}]', '[1,{{}}]',
+                '[1,{{}}]', '[1,[]]', 0, 0, '', '', '', '', {MICROS}, {MICROS}, 1)""",  # noqa: S608 -- ours
+        )
+
+    assert schema.upgrade(url) == ("0012", schema.HEAD)
+
+    store = SqlStore(url)
+    found = store.read(lambda reader: reader.versions.by_uid("v"))
+    assert (found.card, found.model_card) == (None, "# Old")
+    card = ModelCard(limitations="Few", contacts=("ann",), license="mit")
+
+    def describe(unit):
+        before = unit.versions.get(found.name)
+        revision = unit.advance(str(found.name))
+        unit.versions.update(replace(before, card=card, revision=revision))
+
+    store.write(describe)
+    assert store.read(lambda reader: reader.versions.by_uid("v")).card == card
+    wanted = Search(visible=Visible(everywhere=True), conditions=read_filter("card.license = mit", VERSION_FIELDS))
+    for full in (False, True):
+        (hit,) = store.read(lambda reader, full=full: reader.catalogue.versions(wanted, after=None, limit=9, full=full))
+        assert hit.version.card == (card if full else None)
+    store.close()

@@ -15,6 +15,10 @@ from tests.kit.signing import BROKEN_BUNDLE, PUBLIC_KEY
 ARTIFACT = "a" * 26
 DEPLOYMENT = "0" * 20
 UPLOAD = str(uuid.UUID(int=7))
+LINK = {
+    "downstream": {"type": "LINEAGE_NODE_TYPE_DATASET_VERSION", "id": "b"},
+    "upstream": {"type": "LINEAGE_NODE_TYPE_DATASET_VERSION", "id": "a"},
+}
 
 
 @dataclass(frozen=True)
@@ -222,6 +226,22 @@ EXAMPLES: dict[str, Callable[[Place], dict[str, Any]]] = {
     ),
     "EvidenceService.GetEvidence": lambda at: {"name": f"{at.version}/evidence/{UPLOAD}"},
     "EvidenceService.ListEvidence": lambda at: {"parent": at.version},
+    "LineageService.RecordRun": lambda at: {"parent": at.name, "run_id": "r", "run": {"system": "s"}} | DRY,
+    "LineageService.GetRun": lambda at: {"name": f"{at.name}/runs/r"},
+    "LineageService.ListRuns": lambda at: {"parent": at.name},
+    "LineageService.DeleteRun": lambda at: {"name": f"{at.name}/runs/r"} | DRY,
+    "LineageService.LinkLineage": lambda at: {"parent": at.name, "links": [LINK]} | DRY,
+    "LineageService.UnlinkLineage": lambda at: {"parent": at.name, "links": [LINK]} | DRY,
+    "LineageService.GetLineage": lambda at: {
+        "parent": at.name,
+        "node": {"type": "LINEAGE_NODE_TYPE_MODEL_VERSION", "id": at.version},
+        "direction": "LINEAGE_DIRECTION_UPSTREAM",
+    },
+    "CatalogueService.SearchModels": lambda at: {"parent": at.name},
+    "CatalogueService.SearchVersions": lambda at: {"parent": at.name},
+    "CatalogueService.SelectBest": lambda at: {"parent": at.name, "objective": {"metric": "auc"}},
+    "CatalogueService.CompareVersions": lambda at: {"parent": at.name, "names": [at.version, at.version]},
+    "CatalogueService.ExportBillOfMaterials": lambda at: {"name": at.version},
     "AuditService.ListAuditEntries": lambda at: {"parent": at.name},
     "AuditService.ExportAuditEntries": lambda _: {},
     "AuditService.GetCheckpoint": lambda _: {"max_size": 1},

@@ -19,9 +19,12 @@ from tests.promises.seeded.access_bugs import ACCESS_BUGS
 from tests.promises.seeded.audit_bugs import AUDIT_BUGS
 from tests.promises.seeded.bugs import BUGS as FIRST_BUGS
 from tests.promises.seeded.bugs import Bug
+from tests.promises.seeded.card_bugs import CARD_BUGS
 from tests.promises.seeded.garbage_bugs import GARBAGE_BUGS
 from tests.promises.seeded.governance_bugs import GOVERNANCE_BUGS
 from tests.promises.seeded.identity_bugs import IDENTITY_BUGS
+from tests.promises.seeded.lineage_bugs import LINEAGE_BUGS
+from tests.promises.seeded.search_bugs import SEARCH_BUGS
 from tests.promises.seeded.signing_bugs import SIGNING_BUGS
 from tests.promises.seeded.slo_bugs import SLO_BUGS
 from tests.promises.seeded.watch_bugs import WATCH_BUGS
@@ -41,6 +44,9 @@ BUGS = (
     *AUDIT_BUGS,
     *GOVERNANCE_BUGS,
     *SLO_BUGS,
+    *LINEAGE_BUGS,
+    *SEARCH_BUGS,
+    *CARD_BUGS,
 )
 
 

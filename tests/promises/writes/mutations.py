@@ -10,11 +10,13 @@ from registry_grpc.v1 import (
     access_pb2,
     artifacts_pb2,
     audit_pb2,
+    catalogue_pb2,
     common_pb2,
     deployments_pb2,
     events_pb2,
     evidence_pb2,
     governance_pb2,
+    lineage_pb2,
     models_pb2,
     projects_pb2,
     server_pb2,
@@ -27,6 +29,7 @@ from tests.promises.writes.access_mutations import ACCESS_CASES, ACCESS_READS
 from tests.promises.writes.deployment_mutations import DEPLOYMENT_CASES, DEPLOYMENT_READS
 from tests.promises.writes.evidence_mutations import EVIDENCE_CASES, EVIDENCE_READS
 from tests.promises.writes.governance_mutations import GOVERNANCE_CASES, GOVERNANCE_READS
+from tests.promises.writes.lineage_mutations import LINEAGE_CASES, LINEAGE_READS
 from tests.promises.writes.tenant_mutations import TENANT_CASES
 from tests.promises.writes.webhook_mutations import WEBHOOK_CASES, WEBHOOK_READS
 
@@ -36,7 +39,8 @@ BYTES = b"bytes the project holds"
 def every_method() -> dict[str, MethodDescriptor]:
     """The methods of the contract by their full name."""
     files = (
-        *(access_pb2, artifacts_pb2, audit_pb2, deployments_pb2, events_pb2, evidence_pb2, models_pb2),
+        *(access_pb2, artifacts_pb2, audit_pb2, catalogue_pb2, deployments_pb2, events_pb2, evidence_pb2, models_pb2),
+        lineage_pb2,
         *(governance_pb2, projects_pb2, server_pb2, stages_pb2, webhooks_pb2),
     )
     services = [service for file in files for service in file.DESCRIPTOR.services_by_name.values()]
@@ -148,6 +152,7 @@ CASES: dict[str, Callable[[Catalogue], Any]] = (
     ACCESS_CASES
     | DEPLOYMENT_CASES
     | EVIDENCE_CASES
+    | LINEAGE_CASES
     | GOVERNANCE_CASES
     | TENANT_CASES
     | WEBHOOK_CASES
@@ -184,6 +189,7 @@ READS = (
     ACCESS_READS
     | DEPLOYMENT_READS
     | EVIDENCE_READS
+    | LINEAGE_READS
     | GOVERNANCE_READS
     | WEBHOOK_READS
     | {
@@ -201,6 +207,11 @@ READS = (
         "AuditService.GetInclusionProof",
         "AuditService.ListAuditEntries",
         "AuditService.ListCheckpoints",
+        "CatalogueService.CompareVersions",
+        "CatalogueService.ExportBillOfMaterials",
+        "CatalogueService.SearchModels",
+        "CatalogueService.SearchVersions",
+        "CatalogueService.SelectBest",
         "EventService.ListEvents",
         "EventService.Watch",
         "ModelService.BatchGetVersions",

@@ -76,6 +76,7 @@ def resource_event(resource: Shown, action: Action) -> events_pb2.Event:
     getattr(message, field).CopyFrom(to_wire(resource))
     if isinstance(resource, Version):
         message.version.ClearField("model_card")
+        message.version.ClearField("card")
     for part in (message.project, message.model, message.version):
         if part.ByteSize():
             part.ClearField("description")

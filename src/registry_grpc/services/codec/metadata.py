@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from registry_grpc.domain.errors import invalid_field
@@ -10,6 +11,7 @@ from registry_grpc.domain.metadata import (
     Format,
     Framework,
     Metric,
+    ModelCard,
     Parameter,
     Signature,
     TensorSpec,
@@ -154,6 +156,26 @@ def metric_from_wire(message: metadata_pb2.Metric, path: str) -> Metric:
         slice=message.slice,
         direction=DIRECTION.optional_from_wire(message.direction, f"{path}.direction"),
         measure_time=optional_time_from_wire(message, "measure_time", path),
+    )
+
+
+def card_to_wire(card: ModelCard) -> metadata_pb2.ModelCard:
+    """What people must know of a model."""
+    return metadata_pb2.ModelCard(**asdict(card))
+
+
+def card_from_wire(message: metadata_pb2.ModelCard) -> ModelCard:
+    """What people must know of a model."""
+    return ModelCard(
+        intended_use=message.intended_use,
+        limitations=message.limitations,
+        ethical_considerations=message.ethical_considerations,
+        training_data=message.training_data,
+        evaluation=message.evaluation,
+        contacts=tuple(message.contacts),
+        license=message.license,
+        languages=tuple(message.languages),
+        citation=message.citation,
     )
 
 

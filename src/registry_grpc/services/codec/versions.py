@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from registry_grpc.domain.metadata import Metadata
 from registry_grpc.domain.names import VersionName
@@ -10,6 +10,8 @@ from registry_grpc.domain.resources import Version
 from registry_grpc.services.codec.changes import changes_of
 from registry_grpc.services.codec.enums import VERSION_STATE
 from registry_grpc.services.codec.metadata import (
+    card_from_wire,
+    card_to_wire,
     dependency_from_wire,
     dependency_to_wire,
     format_from_wire,
@@ -40,6 +42,14 @@ if TYPE_CHECKING:
 
     Reader = Callable[[versions_pb2.ModelVersion, str], Any]
 
+_LONG: tuple[Literal["model_card", "card", "annotations", "dependencies"], ...] = (
+    "model_card",
+    "card",
+    "annotations",
+    "dependencies",
+)
+"""What the basic view leaves out."""
+
 
 def version_to_wire(version: Version) -> versions_pb2.ModelVersion:
     """The resource."""
@@ -54,6 +64,7 @@ def version_to_wire(version: Version) -> versions_pb2.ModelVersion:
         owner=version.owner,
         description=version.description,
         model_card=version.model_card,
+        card=None if version.card is None else card_to_wire(version.card),
         tags=version.tags,
         annotations=version.annotations,
         formats=[format_to_wire(found) for found in version.formats],
@@ -74,6 +85,14 @@ def version_to_wire(version: Version) -> versions_pb2.ModelVersion:
         revision=version.revision,
     )
     message.MergeFrom(metadata_to_wire(version.metadata))
+    return message
+
+
+def basic_to_wire(version: Version) -> versions_pb2.ModelVersion:
+    """VERSION_VIEW_BASIC."""
+    message = version_to_wire(version)
+    for name in _LONG:
+        message.ClearField(name)
     return message
 
 
@@ -133,6 +152,7 @@ _READERS: dict[str, Reader] = {
     "owner": lambda message, _: message.owner,
     "description": lambda message, _: message.description,
     "model_card": lambda message, _: message.model_card,
+    "card": lambda message, _: card_from_wire(message.card) if message.HasField("card") else None,
     "tags": lambda message, _: dict(message.tags),
     "annotations": lambda message, _: dict(message.annotations),
 }

@@ -14,7 +14,7 @@ from registry_grpc.domain.names import VersionName
 from registry_grpc.storage.sql.tables import artifact as table
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from registry_grpc.storage.sql.session import Record, Session
 
@@ -23,6 +23,9 @@ _AT_ONCE = 50
 _OF_VERSION = select(table).where(table.c.version_uid == bindparam("version_uid"))
 _GET = _OF_VERSION.where(table.c.artifact_id == bindparam("artifact_id"))
 _LIST = _OF_VERSION.where(table.c.path > bindparam("after")).order_by(table.c.path).limit(bindparam("limit"))
+_DIGESTS = select(table.c.path, table.c.sha256, table.c.size_bytes).where(
+    table.c.version_uid == bindparam("version_uid")
+)
 _COUNT = select(func.count(), func.coalesce(func.sum(table.c.size_bytes), 0)).where(
     table.c.version_uid == bindparam("version_uid")
 )
@@ -81,6 +84,11 @@ class Artifacts:
         """See the port."""
         values = {"version_uid": version_uid, "after": after, "limit": limit}
         return [_artifact(row) for row in self._session.all(_LIST, values)]
+
+    def digests(self, version_uid: str) -> Mapping[str, Digest]:
+        """See the port."""
+        rows = self._session.all(_DIGESTS, {"version_uid": version_uid})
+        return {path: Digest(sha256, size_bytes) for path, sha256, size_bytes in rows}
 
     def count(self, version_uid: str) -> tuple[int, int]:
         """See the port."""

@@ -17,7 +17,8 @@ from registry_grpc.domain.artifacts import Artifact
 from registry_grpc.domain.deployments import Deployment
 from registry_grpc.domain.evidence import Evidence, ModelSignature, TrustedSigner
 from registry_grpc.domain.identity import Token
-from registry_grpc.domain.metadata import Format, Metadata
+from registry_grpc.domain.lineage import Links, Run
+from registry_grpc.domain.metadata import Format, Metadata, ModelCard
 from registry_grpc.domain.pointers import Pointer
 from registry_grpc.domain.policies import Policy
 from registry_grpc.domain.promotion import PromotionRequest
@@ -71,6 +72,7 @@ CONDITION: Codec[Condition] = Codec(Condition)
 LABELS: Codec[Mapping[str, str]] = Codec(Mapping[str, str])
 STAGES: Codec[tuple[StageDefinition, ...]] = Codec(tuple[StageDefinition, ...])
 METADATA: Codec[Metadata] = Codec(Metadata)
+CARD: Codec[ModelCard] = Codec(ModelCard)
 QUOTAS: Codec[Quotas] = Codec(Quotas)
 RETENTION: Codec[Retention] = Codec(Retention)
 FORMATS: Codec[tuple[Format, ...]] = Codec(tuple[Format, ...])
@@ -78,6 +80,7 @@ ARTIFACT: Codec[Artifact] = Codec(Artifact)
 ATTEMPTS: Codec[tuple[Attempt, ...]] = Codec(tuple[Attempt, ...])
 POLICY: Codec[Policy] = RememberedCodec(Policy, most=256)
 PROMOTION_REQUEST: Codec[PromotionRequest] = Codec(PromotionRequest)
+RUN: Codec[Run] = Codec(Run)
 
 RESOURCES: dict[str, tuple[type, Codec[Any]]] = {
     kind.__name__.lower(): (kind, Codec(kind))
@@ -87,6 +90,8 @@ RESOURCES: dict[str, tuple[type, Codec[Any]]] = {
     "promotionrequest": (PromotionRequest, PROMOTION_REQUEST),
     "token": (Token, Codec(Token, without=frozenset({"secret_hash"}))),
     "evidence": (Evidence, Codec(Evidence)),
+    "links": (Links, Codec(Links)),
+    "run": (Run, RUN),
     "modelsignature": (ModelSignature, Codec(ModelSignature, without=frozenset({"bundle"}))),
     "trustedsigner": (TrustedSigner, Codec(TrustedSigner)),
     "webhook": (Webhook, Codec(Webhook, without=frozenset({"secret", "old_secret", "progress"}))),

@@ -11,14 +11,19 @@ from sqlalchemy.dialects.postgresql import insert as insert_or_skip
 from registry_grpc.domain.errors import Reason, RegistryError
 from registry_grpc.domain.names import ModelName, project_not_found
 from registry_grpc.domain.resources import Model
+from registry_grpc.domain.search import ANYTHING
 from registry_grpc.ports.repositories import Numbered
 from registry_grpc.storage.sql.projects import require_project
+from registry_grpc.storage.sql.search.compiling import model_where
+from registry_grpc.storage.sql.search.indexing import forget_model, index_model
 from registry_grpc.storage.sql.tables import model as table
 from registry_grpc.storage.sql.tables import pointer
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from registry_grpc.domain.filters.conditions import Condition
+    from registry_grpc.domain.filters.tree import Tree
     from registry_grpc.storage.sql.session import Record, Session
 
 _NAMED = (table.c.project == bindparam("project")) & (table.c.id == bindparam("model"))
@@ -76,19 +81,19 @@ class Models:
         row = self._session.one(_GET, {"project": name.project, "model": name.model})
         if row is None or row.buried:
             raise self._missing(name)
-        return _model(row)
+        return to_model(row)
 
     def lock(self, name: ModelName) -> Model:
         """See the port."""
         row = self._session.lock(_LOCK, {"project": name.project, "model": name.model})
         if row is None or row.buried:
             raise self._missing(name)
-        return _model(row)
+        return to_model(row)
 
     def lock_uid(self, uid: str) -> Model | None:
         """See the port."""
         row = self._session.lock(_LOCK_UID, {"of": uid})
-        return _model(row) if row else None
+        return to_model(row) if row else None
 
     def lock_all(self, project: str) -> None:
         """See the port."""
@@ -103,38 +108,44 @@ class Models:
         descending: bool = False,
         show_deleted: bool = False,
         only: Collection[str] | None = None,
+        conditions: Tree[Condition] = ANYTHING,
     ) -> Sequence[Model]:
         """See the port."""
         chosen = only is not None
         statement = _list(from_start=not after, descending=descending, show_deleted=show_deleted, chosen=chosen)
+        if conditions != ANYTHING:
+            statement = statement.where(model_where(conditions))
         values = {"project": project, "after": after, "limit": limit, "only": list(only or ())}
         rows = self._session.all(statement, values)
-        return [_model(row) for row in rows]
+        return [to_model(row) for row in rows]
 
     def insert(self, model: Model) -> None:
         """See the port."""
         values = {**_values(model), "last_version_number": 0, "buried": False}
         if self._session.stamp(_INSERT, values) != 1:
             raise self._taken(model.name)
+        index_model(self._session, model, is_new=True)
 
     def update(self, model: Model) -> None:
         """See the port."""
         self._session.replace(_UPDATE, {"key": model.uid, **_values(model)})
+        index_model(self._session, model)
 
     def all_of(self, project: str, *, after: str, limit: int) -> Sequence[Model]:
         """See the port."""
         rows = self._session.all(_ALL, {"of": project, "after": after, "limit": limit})
-        return [_model(row) for row in rows]
+        return [to_model(row) for row in rows]
 
     def purgeable(self, limit: int) -> Sequence[Model]:
         """See the port."""
         rows = self._session.all(_PURGEABLE, {"now": self._session.now, "limit": limit})
-        return [_model(row) for row in rows]
+        return [to_model(row) for row in rows]
 
     def delete(self, uid: str) -> None:
         """See the port."""
         self._session.stamp(_POINTERS_DELETE, {"of": uid})
         self._session.stamp(_DELETE, {"of": uid})
+        forget_model(self._session, uid)
 
     def number_version(self, name: ModelName) -> Numbered:
         """See the port."""
@@ -179,7 +190,8 @@ def model_not_found(name: ModelName) -> RegistryError:
     )
 
 
-def _model(row: Record) -> Model:
+def to_model(row: Record) -> Model:
+    """The model."""
     return Model(
         uid=row.uid,
         name=ModelName(row.project, row.id),

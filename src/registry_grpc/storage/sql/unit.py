@@ -23,9 +23,12 @@ from registry_grpc.storage.sql.garbage import Garbage
 from registry_grpc.storage.sql.governance import Policies, PromotionRequests
 from registry_grpc.storage.sql.history import History
 from registry_grpc.storage.sql.inserts import joins_rows
+from registry_grpc.storage.sql.lineage.graph import Lineage
 from registry_grpc.storage.sql.models import Models
 from registry_grpc.storage.sql.pointers import Pointers
 from registry_grpc.storage.sql.projects import Projects
+from registry_grpc.storage.sql.runs import Runs
+from registry_grpc.storage.sql.search.catalogue import Catalogue
 from registry_grpc.storage.sql.signatures import Signatures, TrustedSigners
 from registry_grpc.storage.sql.tokens import Tokens
 from registry_grpc.storage.sql.trail import AuditTrail
@@ -72,6 +75,9 @@ class SqlReader:
         self.trusted_signers = TrustedSigners(session)
         self.signatures = Signatures(session)
         self.evidence = EvidenceItems(session)
+        self.catalogue = Catalogue(session)
+        self.runs = Runs(session)
+        self.lineage = Lineage(session)
         self.feed = Feed(session)
         self.trail = AuditTrail(session)
 
@@ -93,7 +99,7 @@ class _Taken:
 _UNSEEN = frozenset(
     {
         *("session", "_seen", "trail", "feed", "usage", "blobs", "uploads", "history"),
-        *("deliveries", "garbage", "deployment_runs", "consumers"),
+        *("deliveries", "garbage", "deployment_runs", "consumers", "catalogue", "lineage"),
     }
 )
 """What gives no resource that an event could be about."""

@@ -13,6 +13,7 @@ from registry_grpc.storage.sql.tables.catalogue import (
 from registry_grpc.storage.sql.tables.deployments import consumer_day, deployment, deployment_run
 from registry_grpc.storage.sql.tables.files import artifact, blob, orphan, upload, upload_part
 from registry_grpc.storage.sql.tables.governance import policy, promotion_request
+from registry_grpc.storage.sql.tables.lineage import lineage_edge, lineage_lock, lineage_missing, lineage_node, run
 from registry_grpc.storage.sql.tables.log import (
     audit,
     audit_checkpoint,
@@ -24,6 +25,7 @@ from registry_grpc.storage.sql.tables.log import (
     registry,
 )
 from registry_grpc.storage.sql.tables.metadata import metadata
+from registry_grpc.storage.sql.tables.search import model_term, search_text, version_metric, version_term
 from registry_grpc.storage.sql.tables.signatures import evidence, model_signature, trusted_signer
 from registry_grpc.storage.sql.tables.webhooks import delivery, webhook
 
@@ -42,10 +44,15 @@ __all__ = [
     "evidence",
     "idempotency",
     "lease",
+    "lineage_edge",
+    "lineage_lock",
+    "lineage_missing",
+    "lineage_node",
     "log_head",
     "metadata",
     "model",
     "model_signature",
+    "model_term",
     "orphan",
     "pointer",
     "policy",
@@ -55,6 +62,8 @@ __all__ = [
     "registry",
     "role",
     "role_binding",
+    "run",
+    "search_text",
     "service_account",
     "stage",
     "stage_assignment",
@@ -63,5 +72,7 @@ __all__ = [
     "upload",
     "upload_part",
     "version",
+    "version_metric",
+    "version_term",
     "webhook",
 ]

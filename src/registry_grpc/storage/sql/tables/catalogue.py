@@ -90,6 +90,7 @@ version = Table(
     text("owner"),
     text("description"),
     text("model_card"),
+    document("card", documents.CARD, nullable=True),
     document("tags", documents.LABELS),
     document("annotations", documents.LABELS),
     document("metadata", documents.METADATA),
@@ -123,6 +124,8 @@ index_where("ix_version_stage", "stage <> ''", version.c.project, version.c.stag
 index_where("ix_version_manifest_digest", "manifest_digest <> ''", version.c.manifest_digest, version.c.model_uid)
 index_where("ix_version_expire_time", "state = 'draft'", version.c.expire_time)
 index_where("ix_version_purge_time", "purge_time IS NOT NULL", version.c.purge_time)
+Index(None, version.c.create_time)
+Index(None, version.c.update_time)
 
 pointer = Table(
     "pointer",

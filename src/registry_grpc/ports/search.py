@@ -1,0 +1,94 @@
+"""Searching the catalogue."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from registry_grpc.domain.filters.conditions import Condition, MetricKey
+    from registry_grpc.domain.filters.tree import Tree
+    from registry_grpc.domain.metadata import Direction
+    from registry_grpc.domain.resources import Model, Version
+    from registry_grpc.domain.search import Facet, Search
+
+    SortValue = str | int | float | None
+
+
+@dataclass(frozen=True, slots=True)
+class VersionHit:
+    """A version that was found, and the values it was sorted by."""
+
+    version: Version
+    sort: tuple[SortValue, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelHit:
+    """A model that was found, and the values it was sorted by."""
+
+    model: Model
+    sort: tuple[SortValue, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateHit:
+    """A version that could be selected, with its values of the objectives; None for what it has not."""
+
+    version: Version
+    values: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FacetCount:
+    """A value and how often it occurs; empty for what has none."""
+
+    value: str
+    count: int
+
+
+class Catalogue(Protocol):
+    """What is searched by. Of `after` is the `sort` of the last row before the page; None for the first page."""
+
+    def versions(
+        self, wanted: Search, *, after: Sequence[SortValue] | None, limit: int, full: bool
+    ) -> Sequence[VersionHit]:
+        """A keyset page. Without `full` the versions come without card, annotations and dependencies."""
+
+    def models(
+        self, wanted: Search, having: Tree[Condition] | None, *, after: Sequence[SortValue] | None, limit: int
+    ) -> Sequence[ModelHit]:
+        """A keyset page; `having` is what one of the versions of a model must fulfil."""
+
+    def newest_of(self, model_uids: Collection[str], having: Tree[Condition]) -> Mapping[str, Version]:
+        """By uid of the model, the newest of its live versions that fulfils `having`; without its card."""
+
+    def version_facet(self, wanted: Search, facet: Facet, limit: int) -> Sequence[FacetCount]:
+        """The most frequent values among all versions that are found."""
+
+    def model_facet(
+        self, wanted: Search, having: Tree[Condition] | None, facet: Facet, limit: int
+    ) -> Sequence[FacetCount]:
+        """The most frequent values among all models that are found."""
+
+    def directions(self, wanted: Search, metric: MetricKey) -> Collection[Direction | None]:
+        """What the versions that are found say of which way the metric is better; None is of those that say nothing."""
+
+    def best(
+        self, wanted: Search, objectives: Sequence[tuple[MetricKey, Direction]], limit: int
+    ) -> Sequence[CandidateHit]:
+        """Versions that have the first metric, the best first; of equal ones the next objective decides, then age."""
+
+    def count_candidates(self, wanted: Search, metric: MetricKey) -> int:
+        """How many of the versions that are found have the metric."""
+
+    def count_versions(self, wanted: Search) -> int:
+        """How many versions are found."""
+
+    def is_any_missing(self) -> bool:
+        """Whether a version or model lacks what it is searched by."""
+
+    def index_missing(self, limit: int) -> int:
+        """Write what models and versions without it are searched by; how many there were, at most `limit`."""

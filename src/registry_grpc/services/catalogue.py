@@ -1,0 +1,196 @@
+"""CatalogueService: decode, call, encode. What is compared is in `comparisons.py`."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from registry_grpc.domain.errors import invalid_field
+from registry_grpc.domain.filters.conditions import MetricKey
+from registry_grpc.domain.filters.fields import MODEL_FIELDS, VERSION_FIELDS
+from registry_grpc.domain.filters.reading import read_filter
+from registry_grpc.domain.filters.words import card_text, snippet
+from registry_grpc.domain.names import ProjectName
+from registry_grpc.domain.search import (
+    Search,
+    Visible,
+    read_facets,
+    read_model_order,
+    read_query,
+    read_version_order,
+)
+from registry_grpc.services.codec.enums import DIRECTION
+from registry_grpc.services.codec.models import model_to_wire
+from registry_grpc.services.codec.versions import basic_to_wire, version_to_wire
+from registry_grpc.services.comparisons import ComparisonMethods, ComparisonVerbs
+from registry_grpc.services.context import call_context
+from registry_grpc.services.events import EVERYWHERE
+from registry_grpc.usecases.selecting import DEFAULT_RUNNERS_UP, MAX_RUNNERS_UP, Objective
+from registry_grpc.v1 import catalogue_pb2, catalogue_pb2_grpc
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from registry_grpc.ports.search import CandidateHit, SortValue
+    from registry_grpc.services.edge import Context, Edge
+    from registry_grpc.services.pages import Page, Pages
+    from registry_grpc.usecases import search
+    from registry_grpc.usecases.selecting import SelectBest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogueVerbs:
+    """The use cases of the catalogue."""
+
+    models: search.SearchModels
+    versions: search.SearchVersions
+    best: SelectBest
+    comparisons: ComparisonVerbs
+
+
+class CatalogueServicer(ComparisonMethods, catalogue_pb2_grpc.CatalogueServiceServicer):
+    """Search, comparison, selection."""
+
+    def __init__(self, edge: Edge, pages: Pages, verbs: CatalogueVerbs) -> None:
+        """Made by the composition root."""
+        super().__init__(edge, verbs.comparisons)
+        self._pages = pages
+        self._verbs = verbs
+
+    async def SearchModels(
+        self, request: catalogue_pb2.SearchModelsRequest, context: Context
+    ) -> catalogue_pb2.SearchModelsResponse:
+        project, visible = visible_in(request.parent, "models.list")
+        # Who may list models only shall not learn of versions by asking for models that have them.
+        _, of_versions = visible_in(request.parent, "versions.list")
+        words = read_query(request.query)
+        wanted = Search(
+            visible=visible.also(of_versions) if request.version_filter.strip() else visible,
+            conditions=read_filter(request.filter, MODEL_FIELDS),
+            words=words,
+            order=read_model_order(request.order_by, words),
+            show_deleted=request.show_deleted,
+        )
+        text = request.version_filter
+        having = read_filter(text, VERSION_FIELDS, field="version_filter") if text.strip() else None
+        facets = read_facets(tuple(request.facets), MODEL_FIELDS)
+        page = self._pages.open(request)
+        found = await self._edge.read(
+            lambda: self._verbs.models(
+                wanted,
+                having,
+                facets,
+                project=project,
+                versions_of=of_versions,
+                after=_place(page),
+                limit=page.limit,
+            )
+        )
+        hits, token = page.close(found.hits, lambda hit: (json.dumps(hit.sort),))
+        newest = found.newest
+        return catalogue_pb2.SearchModelsResponse(
+            matches=[
+                catalogue_pb2.ModelMatch(
+                    model=model_to_wire(hit.model),
+                    newest_match=basic_to_wire(newest[hit.model.uid]) if hit.model.uid in newest else None,
+                    snippet=snippet(words, hit.model.description, hit.model.display_name),
+                )
+                for hit in hits
+            ],
+            next_page_token=token,
+            facets=_facets(found.facets),
+        )
+
+    async def SearchVersions(
+        self, request: catalogue_pb2.SearchVersionsRequest, context: Context
+    ) -> catalogue_pb2.SearchVersionsResponse:
+        project, visible = visible_in(request.parent, "versions.list")
+        words = read_query(request.query)
+        wanted = Search(
+            visible=visible,
+            conditions=read_filter(request.filter, VERSION_FIELDS),
+            words=words,
+            order=read_version_order(request.order_by, words),
+            show_deleted=request.show_deleted,
+        )
+        facets = read_facets(tuple(request.facets), VERSION_FIELDS)
+        full = request.view == catalogue_pb2.VERSION_VIEW_FULL
+        page = self._pages.open(request)
+        found = await self._edge.read(
+            lambda: self._verbs.versions(
+                wanted, facets, project=project, after=_place(page), limit=page.limit, full=full or bool(words)
+            )
+        )
+        hits, token = page.close(found.hits, lambda hit: (json.dumps(hit.sort),))
+        return catalogue_pb2.SearchVersionsResponse(
+            matches=[
+                catalogue_pb2.VersionMatch(
+                    version=version_to_wire(hit.version) if full else basic_to_wire(hit.version),
+                    snippet=snippet(words, hit.version.description, card_text(hit.version)),
+                )
+                for hit in hits
+            ],
+            next_page_token=token,
+            facets=_facets(found.facets),
+        )
+
+    async def SelectBest(
+        self, request: catalogue_pb2.SelectBestRequest, context: Context
+    ) -> catalogue_pb2.SelectBestResponse:
+        project, visible = visible_in(request.parent, "versions.list")
+        text = request.filter if request.filter.strip() else "state = READY"
+        wanted = Search(visible=visible, conditions=read_filter(text, VERSION_FIELDS))
+        objectives = [_objective(request.objective, "objective")]
+        objectives += [_objective(each, f"tie_breaks[{at}]") for at, each in enumerate(request.tie_breaks)]
+        behind = request.runner_up_count or DEFAULT_RUNNERS_UP
+        if behind > MAX_RUNNERS_UP:
+            raise invalid_field("runner_up_count", f"is {behind}; must be 0 to {MAX_RUNNERS_UP}")
+        found = await self._edge.read(lambda: self._verbs.best(wanted, objectives, project=project, limit=behind + 1))
+        best, *others = [_candidate(each) for each in found.candidates]
+        return catalogue_pb2.SelectBestResponse(
+            best=best,
+            runners_up=others,
+            candidate_count=found.count,
+            reason=found.reason,
+            direction=DIRECTION.to_wire(found.direction),
+        )
+
+
+def _objective(message: catalogue_pb2.Objective, path: str) -> Objective:
+    key = MetricKey(message.metric, message.dataset or None, message.dataset_version or None, message.slice)
+    return Objective(key, DIRECTION.optional_from_wire(message.direction, f"{path}.direction"))
+
+
+def _candidate(hit: CandidateHit) -> catalogue_pb2.Candidate:
+    values = [math.nan if value is None else value for value in hit.values]
+    return catalogue_pb2.Candidate(version=basic_to_wire(hit.version), values=values)
+
+
+def visible_in(parent: str, permission: str) -> tuple[str, Visible]:
+    """The project that must exist (empty for any), and what of it, or of all of them, the caller may search."""
+    rights = call_context().rights
+    if parent == EVERYWHERE:
+        return "", Visible(*rights.places_with(permission))
+    project = ProjectName.parse(parent, "parent").project
+    models = rights.models_with(permission, project)
+    if models is None:
+        return project, Visible(projects=frozenset({project}))
+    return project, Visible(models=frozenset((project, model) for model in models))
+
+
+def _place(page: Page) -> list[SortValue] | None:
+    """Behind what the page begins; numbers keep every digit on their way."""
+    return None if page.after is None else json.loads(str(page.after[0]))
+
+
+def _facets(counted: Sequence[search.FacetCounts]) -> list[catalogue_pb2.Facet]:
+    return [
+        catalogue_pb2.Facet(
+            field=each.facet.shown,
+            values=[catalogue_pb2.FacetValue(value=one.value, count=one.count) for one in each.counts],
+            truncated=each.truncated,
+        )
+        for each in counted
+    ]

@@ -1,0 +1,1 @@
+"""The catalogue's search in SQL: writing what is searched, and asking."""

@@ -1,0 +1,101 @@
+"""Models that a search finds, page after page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Select, func, select
+
+from registry_grpc.ports.search import ModelHit
+from registry_grpc.storage.sql.models import to_model
+from registry_grpc.storage.sql.search.compiling import model_where, version_where
+from registry_grpc.storage.sql.search.ordering import Key, after
+from registry_grpc.storage.sql.search.texts import ranked
+from registry_grpc.storage.sql.search.versions import BASIC, Query, is_postgresql, plain, seen
+from registry_grpc.storage.sql.tables import model as table
+from registry_grpc.storage.sql.tables import version
+from registry_grpc.storage.sql.version_lists import ALIASES
+from registry_grpc.storage.sql.version_rows import to_version
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from sqlalchemy import FromClause
+
+    from registry_grpc.domain.filters.conditions import Condition
+    from registry_grpc.domain.filters.tree import Tree
+    from registry_grpc.domain.resources import Version
+    from registry_grpc.domain.search import Order, Search
+    from registry_grpc.ports.search import SortValue
+    from registry_grpc.storage.sql.session import Session
+
+_LIVE_VERSION = version.c.delete_time.is_(None)
+
+
+def found_models(wanted: Search, having: Tree[Condition] | None, *, postgresql: bool) -> Query:
+    """What a search finds."""
+    where = [~table.c.buried, seen(wanted.visible, table.c.project, table.c.id), model_where(wanted.conditions)]
+    if not wanted.show_deleted:
+        where.append(table.c.delete_time.is_(None))
+    if having is not None:
+        one = select(version.c.uid).where(version.c.model_uid == table.c.uid, _LIVE_VERSION, version_where(having))
+        where.append(one.correlate(table).exists())
+    source: FromClause = table
+    if not wanted.words:
+        return Query(source, where)
+    words = ranked(wanted.words, "model", postgresql=postgresql).subquery("texts")
+    return Query(source.join(words, words.c.uid == table.c.uid), where, words.c.rank)
+
+
+def search_models(
+    session: Session,
+    wanted: Search,
+    having: Tree[Condition] | None,
+    *,
+    last: Sequence[SortValue] | None,
+    limit: int,
+) -> Sequence[ModelHit]:
+    """A page behind the row that sorted as `last`."""
+    query = found_models(wanted, having, postgresql=is_postgresql(session))
+    keys = _keys(wanted.order, query)
+    sorts = [key.column.label(f"sort_{at}") for at, key in enumerate(keys)]
+    statement: Select[Any] = select(table, *sorts).select_from(query.source).where(*query.where)
+    if last is not None:
+        statement = statement.where(after(keys, last))
+    statement = statement.order_by(*(part for key in keys for part in key.sorted)).limit(limit)
+    return [
+        ModelHit(to_model(row), tuple(getattr(row, f"sort_{at}") for at in range(len(keys))))
+        for row in session.all(statement)
+    ]
+
+
+def newest_versions(session: Session, model_uids: Collection[str], having: Tree[Condition]) -> Mapping[str, Version]:
+    """By uid of the model, the newest of its live versions that fulfils `having`."""
+    if not model_uids:
+        return {}
+    newest = (
+        select(version.c.model_uid, func.max(version.c.number).label("number"))
+        .where(version.c.model_uid.in_(sorted(model_uids)), _LIVE_VERSION, version_where(having))
+        .group_by(version.c.model_uid)
+        .subquery("newest")
+    )
+    same = (version.c.model_uid == newest.c.model_uid) & (version.c.number == newest.c.number)
+    rows = session.all(select(*BASIC, ALIASES).select_from(version.join(newest, same)))
+    return {row.model_uid: to_version(row) for row in rows}
+
+
+def _keys(order: Sequence[Order], query: Query) -> list[Key]:
+    keys: list[Key] = []
+    for each in order:
+        if each.field == "relevance":
+            assert query.rank is not None  # noqa: S101 - only searches with words are ordered by it
+            keys.append(Key(query.rank))
+        elif each.field == "name":
+            return [*keys, *_names(descending=each.descending)]
+        else:
+            keys.append(Key(plain(table.c[each.field]), each.descending))
+    return [*keys, *_names(descending=False)]
+
+
+def _names(*, descending: bool) -> list[Key]:
+    return [Key(column, descending) for column in (table.c.project, table.c.id)]

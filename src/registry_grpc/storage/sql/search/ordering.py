@@ -1,0 +1,60 @@
+"""Orders and keyset pages: the page after a row is what sorts behind its keys, whatever was written meanwhile."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import ColumnElement, and_, false, literal, or_, tuple_
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Bool = ColumnElement[bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One column to sort by. NULL comes last, upwards and downwards."""
+
+    column: ColumnElement[Any]
+    descending: bool = False
+    nullable: bool = False
+
+    @property
+    def sorted(self) -> list[ColumnElement[Any]]:
+        """For ORDER BY."""
+        column = self.column.desc() if self.descending else self.column
+        # On PostgreSQL NULL is the largest, on SQLite the least.
+        return [self.column.is_(None), column] if self.nullable else [column]
+
+    def beyond(self, value: object, *, inclusive: bool = False) -> Bool:
+        """What sorts behind `value`, or with it."""
+        if value is None:
+            return self.column.is_(None) if inclusive else false()
+        if self.descending:
+            found = self.column <= value if inclusive else self.column < value
+        else:
+            found = self.column >= value if inclusive else self.column > value
+        return or_(found, self.column.is_(None)) if self.nullable else found
+
+    def same(self, value: object) -> Bool:
+        """What sorts as `value`."""
+        return self.column.is_(None) if value is None else self.column == value
+
+
+def after(keys: Sequence[Key], values: Sequence[object]) -> Bool:
+    """What sorts behind a row with those values of the keys."""
+    simple = not any(key.nullable for key in keys) and len({key.descending for key in keys}) == 1
+    if simple:
+        mine, theirs = tuple_(*(key.column for key in keys)), tuple_(*_typed(keys, values))
+        return mine < theirs if keys[0].descending else mine > theirs
+    found: Bool = false()
+    for key, value in reversed(list(zip(keys, values, strict=True))):
+        found = or_(key.beyond(value), and_(key.same(value), found))
+    # Says nothing new, and lets an index begin where the page does.
+    return and_(keys[0].beyond(values[0], inclusive=True), found)
+
+
+def _typed(keys: Sequence[Key], values: Sequence[object]) -> list[Any]:
+    return [literal(value, key.column.type) for key, value in zip(keys, values, strict=True)]

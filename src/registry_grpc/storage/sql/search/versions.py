@@ -1,0 +1,174 @@
+"""Versions that a search finds, page after page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import BigInteger, ColumnElement, Select, and_, literal, or_, select, true, tuple_, type_coerce
+
+from registry_grpc.ports.search import VersionHit
+from registry_grpc.storage.sql.search.compiling import version_where
+from registry_grpc.storage.sql.search.driving import few_versions, in_projects, leading_rows
+from registry_grpc.storage.sql.search.matching import unindexed
+from registry_grpc.storage.sql.search.ordering import Key, after
+from registry_grpc.storage.sql.search.texts import ranked
+from registry_grpc.storage.sql.tables import model, version_metric
+from registry_grpc.storage.sql.tables import version as table
+from registry_grpc.storage.sql.version_lists import ALIASES
+from registry_grpc.storage.sql.version_rows import to_version
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import FromClause
+    from sqlalchemy.sql.selectable import NamedFromClause
+
+    from registry_grpc.domain.filters.conditions import MetricKey
+    from registry_grpc.domain.search import Order, Search, Visible
+    from registry_grpc.ports.search import SortValue
+    from registry_grpc.storage.sql.session import Session
+
+Bool = ColumnElement[bool]
+_LEFT_OUT = {"model_card": literal("").label("model_card"), "card": literal(None, table.c.card.type).label("card")}
+BASIC = [_LEFT_OUT.get(name, table.c[name]) for name in table.c.keys()]  # noqa: SIM118
+"""Columns of a version without its card."""
+_TIMES = frozenset({"create_time", "update_time", "finalize_time"})
+
+
+@dataclass(slots=True)
+class Query:
+    """FROM and WHERE of a search, to which an order may add joins."""
+
+    source: FromClause
+    where: list[Bool]
+    rank: ColumnElement[int] | None = None
+    metrics: int = 0
+
+    def join_metric(self, metric: MetricKey, *, highest: bool, outer: bool) -> NamedFromClause[Any]:
+        """The row of `version_metric` that a version is sorted by."""
+        self.metrics += 1
+        row = version_metric.alias(f"metric_{self.metrics}")
+        self.source = self.source.join(row, _is_end(row, metric, highest=highest), isouter=outer)
+        return row
+
+
+def found_versions(session: Session, wanted: Search, *, whole: bool = False) -> Query:
+    """What a search finds; `whole` when all of it will be looked at, not a page."""
+    # What is sorted by rank is looked at whole too.
+    few = (leading_rows if whole or wanted.words else few_versions)(session, wanted.conditions, wanted.visible)
+    by_name = few is None and not wanted.words and (not wanted.order or wanted.order[0].field == "name")
+    # Whoever knows the few by uid, or goes by another order, shall not look along the names.
+    project = table.c.project if by_name else unindexed(table.c.project)
+    where = [~model.c.buried, seen(wanted.visible, project, table.c.model), version_where(wanted.conditions)]
+    if few is not None:
+        where.append(table.c.uid.in_(few))
+    if not wanted.show_deleted:
+        where += [table.c.delete_time.is_(None), model.c.delete_time.is_(None)]
+    source: FromClause = table.join(model, model.c.uid == table.c.model_uid)
+    if not wanted.words:
+        return Query(source, where)
+    words = ranked(wanted.words, "version", postgresql=is_postgresql(session)).subquery("texts")
+    return Query(source.join(words, words.c.uid == table.c.uid), where, words.c.rank)
+
+
+def seen(visible: Visible, project: ColumnElement[str], model_id: ColumnElement[str]) -> Bool:
+    """Rows of models that the caller may see."""
+    if visible.everywhere:
+        return true()
+    of_projects = project.in_(sorted(visible.projects))
+    if not visible.models:
+        return of_projects
+    return or_(of_projects, tuple_(project, model_id).in_(sorted(visible.models)))
+
+
+def search_versions(
+    session: Session, wanted: Search, *, last: Sequence[SortValue] | None, limit: int, full: bool
+) -> Sequence[VersionHit]:
+    """A page behind the row that sorted as `last`.
+
+    With a metric first, those that have it come from one query, along its index, and the others from a second one.
+    """
+    by_metric = bool(wanted.order) and wanted.order[0].metric is not None
+    if not by_metric:
+        return _page(session, wanted, wanted.order, last, limit, full=full)
+    found: list[VersionHit] = []
+    if last is None or last[0] is not None:
+        found += _page(session, wanted, wanted.order, last, limit, full=full)
+    if len(found) < limit:
+        rest = last[1:] if last is not None and last[0] is None else None
+        more = _page(session, wanted, wanted.order[1:], rest, limit - len(found), full=full, without=wanted.order[0])
+        found += [VersionHit(hit.version, (None, *hit.sort)) for hit in more]
+    return found
+
+
+def _page(
+    session: Session,
+    wanted: Search,
+    order: Sequence[Order],
+    last: Sequence[SortValue] | None,
+    limit: int,
+    *,
+    full: bool,
+    without: Order | None = None,
+) -> list[VersionHit]:
+    query = found_versions(session, wanted)
+    if without is not None and without.metric is not None:
+        row = version_metric.alias("absent")
+        query.where.append(~select(row.c.idx).where(_is_end(row, without.metric, highest=without.descending)).exists())
+    keys = _keys(order, query, wanted.visible, led=without is None)
+    columns = list(table.c) if full else BASIC
+    sorts = [key.column.label(f"sort_{at}") for at, key in enumerate(keys)]
+    statement: Select[Any] = select(*columns, ALIASES, *sorts).select_from(query.source).where(*query.where)
+    if last is not None:
+        statement = statement.where(after(keys, last))
+    statement = statement.order_by(*(part for key in keys for part in key.sorted)).limit(limit)
+    return [
+        VersionHit(to_version(row), tuple(getattr(row, f"sort_{at}") for at in range(len(keys))))
+        for row in session.all(statement)
+    ]
+
+
+def _keys(order: Sequence[Order], query: Query, visible: Visible, *, led: bool) -> list[Key]:
+    """The columns to sort by. `led`: a metric that comes first leads to the versions that have it."""
+    keys: list[Key] = []
+    for at, each in enumerate(order):
+        if each.metric is not None:
+            leads = led and at == 0
+            row = query.join_metric(each.metric, highest=each.descending, outer=not leads)
+            if leads:
+                query.where.append(in_projects(row.c.project, visible))
+            keys.append(Key(row.c.value, each.descending, nullable=not leads))
+        elif each.field == "relevance":
+            assert query.rank is not None  # noqa: S101 - only searches with words are ordered by it
+            keys.append(Key(query.rank))
+        elif each.field == "name":
+            return [*keys, *_names(descending=each.descending)]
+        else:
+            column = table.c[each.field]
+            keys.append(Key(plain(column), each.descending, nullable=bool(column.nullable)))
+    return [*keys, *_names(descending=False)]
+
+
+def _names(*, descending: bool) -> list[Key]:
+    return [Key(column, descending) for column in (table.c.project, table.c.model, table.c.number)]
+
+
+def plain(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """A time as the integer that it is kept as: page tokens carry it."""
+    return type_coerce(column, BigInteger).label(None).element if column.key in _TIMES else column
+
+
+def _is_end(row: NamedFromClause[Any], metric: MetricKey, *, highest: bool) -> Bool:
+    end = row.c.highest if highest else row.c.lowest
+    return and_(
+        row.c.version_uid == table.c.uid,
+        row.c.name == metric.name,
+        row.c.slice == metric.slice,
+        end,
+    )
+
+
+def is_postgresql(session: Session) -> bool:
+    """Whether it is not SQLite."""
+    return session.connection.dialect.name == "postgresql"
