@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import calls, corpus, load, policies, search, watchers
+from tests.bench import calls, corpus, load, policies, search, search_peers, watchers
 from tests.bench.harness import ROOT, Comparison, compare, machine, rss_mib
 from tests.bench.report import write
 from tests.bench.transfers import Direct, Registry, make_file
@@ -57,7 +57,9 @@ def main() -> None:
         if "transfer" in wanted:
             results += _transfers(server, bucket, facts)
         if "search" in wanted:
-            facts |= search.searches(stack.enter_context(fresh_database(postgres)), "postgresql", ROUNDS)
+            filled = stack.enter_context(fresh_database(postgres))
+            facts |= search.searches(filled, "postgresql", ROUNDS)
+            results += search_peers.searches_beside(filled, bucket, postgres, ROUNDS)
             directory = stack.enter_context(tempfile.TemporaryDirectory())
             facts |= search.searches(f"sqlite:///{directory}/registry.db", "sqlite", ROUNDS)
         if "corpus" in wanted:

@@ -49,14 +49,15 @@ class Mlflow:
 
     def by_alias(self, load: Load) -> Sample:
         """Which version is production."""
-        return self._load(f"registered-models/alias?name={MODEL}&alias=production", load)
+        return self.load(f"registered-models/alias?name={MODEL}&alias=production", load)
 
     def create_version(self, load: Load) -> Sample:
         """A new version of one model."""
         body = json.dumps({"name": MODEL, "source": "s3://models/peer"})
-        return self._load("model-versions/create", load, body)
+        return self.load("model-versions/create", load, body)
 
-    def _load(self, path: str, load: Load, body: str = "") -> Sample:
+    def load(self, path: str, load: Load, body: str = "") -> Sample:
+        """A GET of `path`, or a POST of `body` to it, again and again."""
         hey = subprocess.run([ROOT / "scripts/tool", "hey"], capture_output=True, text=True, check=True).stdout.strip()
         command = [hey, "-z", f"{load.seconds}s", "-c", str(load.concurrency), "-o", "csv"]
         if body:
