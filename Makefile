@@ -7,23 +7,31 @@ BIN := .venv/bin
 STORE ?= embedded
 WORKERS ?= 2
 PYTEST_ARGS ?=
+# Tests of other targets: they need tools that take minutes to build.
+ELSEWHERE := --ignore=tests/bench --ignore=tests/chart --ignore=tests/image --ignore=tests/kubernetes
 
-.PHONY: help demo test check lint types gen lock bench soak seeded services clients chart venv format clean
+.PHONY: help demo test test-kubernetes check lint types gen lock bench soak seeded services clients chart venv format clean
 
 help: ## List the targets
-	@awk 'BEGIN {FS = ":[^#]*## "} /^[a-z][a-zA-Z_-]*:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":[^#]*## "} /^[a-z][a-zA-Z_-]*:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv/.stamp ## Train, register, promote and serve a model end to end (STORE=embedded or minio)
 	@STORE=$(STORE) scripts/demo
 
 test: .venv/.stamp services ## Run every test against real engines (WORKERS=2, PYTEST_ARGS=…)
-	$(BIN)/pytest -n $(WORKERS) --ignore=tests/bench $(PYTEST_ARGS) || scripts/again $(PYTEST_ARGS)
+	$(BIN)/pytest -n $(WORKERS) $(ELSEWHERE) $(PYTEST_ARGS) || scripts/again $(PYTEST_ARGS)
+
+test-kubernetes: .venv/.stamp ## Run controller and chart against a real kube-apiserver and etcd, built on first use (ten minutes)
+	@for tool in etcd kube-apiserver helm; do scripts/tool $$tool >/dev/null || exit 1; done
+	$(BIN)/pytest -n $(WORKERS) tests/kubernetes $(PYTEST_ARGS) || scripts/again $(PYTEST_ARGS)
 
 check: lint types ## Everything CI runs: lint, types, generated-code diff, then the tests
 	scripts/gen --check
 	scripts/docs --check
 	scripts/slo --check
 	@$(MAKE) test
+	@$(MAKE) chart
+	@$(MAKE) test-kubernetes
 
 lint: .venv/.stamp ## Check style, import layers and the contract
 	$(BIN)/ruff check .
@@ -36,10 +44,11 @@ lint: .venv/.stamp ## Check style, import layers and the contract
 types: .venv/.stamp ## Check types (mypy --strict on src)
 	$(BIN)/mypy
 
-gen: .venv/.stamp ## Generate src/registry_grpc/v1 from proto/, the generated docs, and what follows from slo/
+gen: .venv/.stamp ## Generate src/registry_grpc/v1 from proto/, the generated docs, what follows from slo/ and the chart's schema
 	scripts/gen
 	scripts/docs
 	scripts/slo
+	scripts/chart
 
 lock: .venv/.stamp ## Pin dependencies by hash after a change in pyproject.toml (UPGRADE=--all or names)
 	scripts/lock $(UPGRADE)
@@ -59,8 +68,10 @@ services: ## Start this clone's PostgreSQL and MinIO (scripts/services stop ends
 clients: ## Build and test the Go, Java and TypeScript clients (not written yet)
 	@echo "clients/: see clients/README.md; a later milestone" >&2; exit 1
 
-chart: ## Lint and test the Helm chart (not written yet)
-	@echo "deploy/helm/: see deploy/helm/README.md; a later milestone" >&2; exit 1
+chart: .venv/.stamp services ## Lint, validate and test the Helm chart and the image; builds Helm on first use
+	scripts/chart --check
+	@for tool in helm helm-unittest compose-spec; do scripts/tool $$tool >/dev/null || exit 1; done
+	$(BIN)/pytest -n $(WORKERS) tests/chart tests/image $(PYTEST_ARGS) || scripts/again $(PYTEST_ARGS)
 
 format: .venv/.stamp ## Rewrite Python and proto files in the house format
 	$(BIN)/ruff check --fix-only .

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from _services import places
+from _services import kube_build, module_build, places
 from _services.engine import EngineError
 
 _GO_MODULES = {
@@ -22,9 +22,9 @@ _GO_MODULES = {
     "promtool": "github.com/prometheus/prometheus/cmd/promtool@v0.315.0",
 }
 # Unpacking one Debian package takes a second where building from source takes many minutes.
-_DEBIAN_PACKAGES = {"prometheus": "prometheus", "promtool": "prometheus", "strace": "strace"}
+_DEBIAN_PACKAGES = {"etcd": "etcd-server", "prometheus": "prometheus", "promtool": "prometheus", "strace": "strace"}
 
-NAMES = tuple(sorted({*_GO_MODULES, *_DEBIAN_PACKAGES}))
+NAMES = tuple(sorted({*_GO_MODULES, *_DEBIAN_PACKAGES, *kube_build.PACKAGES, *module_build.MODULES}))
 
 
 def find(name: str) -> Path:
@@ -64,6 +64,10 @@ def _make(name: str, target: Path) -> None:
     ways: list[Callable[[Path], None]] = []
     if name in _GO_MODULES:
         ways.append(lambda scratch: _go_install(_GO_MODULES[name], scratch))
+    if name in module_build.MODULES:
+        ways.append(lambda scratch: _go_build_module(name, scratch))
+    if name in kube_build.PACKAGES:
+        ways.append(lambda scratch: _go_build_kube(name, scratch))
     if name in _DEBIAN_PACKAGES and shutil.which("apt-get"):
         ways.insert(0, lambda scratch: _unpack_debian(_DEBIAN_PACKAGES[name], name, scratch))
     faults = []
@@ -90,6 +94,24 @@ def _go_install(module: str, scratch: Path) -> None:
         ["nice", "go", "install", module],
         env=os.environ | {"GOBIN": str(scratch), "GOFLAGS": "-buildvcs=false"},
     )
+
+
+def _go_build_kube(name: str, scratch: Path) -> None:
+    if not shutil.which("go"):
+        message = f"go is not on PATH; it is needed to build {name}"
+        raise EngineError(message)
+    _say(f"building {name} of Kubernetes {kube_build.VERSION} (once; ten minutes)")
+    environment = os.environ | {"GOFLAGS": "-mod=mod -buildvcs=false"}
+    kube_build.build(name, scratch, lambda command, directory: _run(command, cwd=directory, env=environment))
+
+
+def _go_build_module(name: str, scratch: Path) -> None:
+    if not shutil.which("go"):
+        message = f"go is not on PATH; it is needed to build {name}"
+        raise EngineError(message)
+    _say(f"building {module_build.MODULES[name]} (once; some minutes)")
+    environment = os.environ | {"GOFLAGS": "-mod=readonly -buildvcs=false"}
+    module_build.build(name, scratch, lambda command, directory: _run(command, cwd=directory, env=environment))
 
 
 def _unpack_debian(package: str, binary: str, scratch: Path) -> None:
@@ -123,11 +145,12 @@ def _install_postgres(target: Path) -> None:
         unfinished.rename(target)
 
 
-def _run(command: list[str], *, cwd: Path | None = None, env: dict[str, str] | None = None) -> None:
+def _run(command: list[str], *, cwd: Path | None = None, env: dict[str, str] | None = None) -> str:
     done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
         message = f"{' '.join(command)} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
         raise EngineError(message)
+    return done.stdout
 
 
 def _major(version: str) -> int:

@@ -45,7 +45,7 @@ def test_locks_name_no_host():
     assert named == []
 
 
-@pytest.mark.parametrize("lock", ["dev", "demo", "uv", "postgres"])
+@pytest.mark.parametrize("lock", ["dev", "demo", "image", "image-build", "uv", "postgres"])
 def test_locks_pin_every_package_by_hash(lock):
     lines = (ROOT / f"requirements/{lock}.txt").read_text().splitlines()
     packages = [number for number, line in enumerate(lines) if re.match(r"[a-z]", line)]

@@ -23,7 +23,7 @@ from psycopg import sql
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 
-from _services import MinioServer, PostgresServer, SharedServices, places  # noqa: E402 -- needs the path above
+from _services import MinioServer, PostgresServer, SharedServices, places, tools  # noqa: E402 -- needs the path above
 
 __all__ = [
     "Bucket",
@@ -34,6 +34,7 @@ __all__ = [
     "private_minio",
     "private_postgres",
     "service_environment",
+    "tools",
 ]
 
 
@@ -102,7 +103,7 @@ def fresh_bucket(endpoint: str, access_key: str, secret_key: str) -> Iterator[Bu
 def private_postgres() -> Iterator[PostgresServer]:
     """Yield a running PostgreSQL that the test may kill and start again."""
     with (
-        _directory() as directory,
+        private_directory() as directory,
         _stopped(PostgresServer(directory / "postgres", places.free_port())) as server,
     ):
         yield server
@@ -112,7 +113,7 @@ def private_postgres() -> Iterator[PostgresServer]:
 def private_minio() -> Iterator[MinioServer]:
     """Yield a running MinIO that the test may kill and start again."""
     with (
-        _directory() as directory,
+        private_directory() as directory,
         _stopped(MinioServer(directory / "minio", places.free_port())) as server,
     ):
         yield server
@@ -128,7 +129,7 @@ def _stopped(server):
 
 
 @contextlib.contextmanager
-def _directory() -> Iterator[Path]:
+def private_directory() -> Iterator[Path]:
     # Not tmp_path: PostgreSQL runs as another user when we are root, and could not enter it.
     directory = Path(tempfile.mkdtemp(prefix="private-", dir=places.engines_directory()))
     directory.chmod(0o755)

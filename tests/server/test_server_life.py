@@ -1,6 +1,7 @@
 """Listeners, health, TLS and the end of a server."""
 
 import asyncio
+import secrets
 import subprocess
 import threading
 
@@ -9,10 +10,13 @@ import pytest
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from registry_grpc.client import Registry
 from registry_grpc.domain.errors import Reason, RegistryError
+from registry_grpc.domain.identity import token_text
 from registry_grpc.server.listeners import BindError
 from registry_grpc.server.pools import Pool
 from registry_grpc.v1 import server_pb2, server_pb2_grpc
+from tests.kit.server import running
 from tests.server.edge import BEARER, CODES, UNARY, edge
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -152,3 +156,12 @@ async def test_who_waits_too_long_for_a_thread_is_told_to_come_back_and_his_work
         assert pool.open == 0
     finally:
         pool.close()
+
+
+def test_the_first_token_may_come_from_a_file(tmp_path):
+    given = tmp_path / "token"
+    given.write_text(f"{token_text(secrets.token_bytes(9), secrets.token_bytes(32))}\n")
+    with running({"admin_token_file": str(given)}) as server:
+        assert not (server.data_dir / "admin.token").exists()
+        with Registry(server.endpoint, token=given.read_text().strip()) as registry:
+            assert registry.create_model("fraud").name == "projects/default/models/fraud"

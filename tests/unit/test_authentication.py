@@ -1,3 +1,4 @@
+import secrets
 import stat
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -145,6 +146,19 @@ def test_a_file_left_by_a_crash_before_the_token_counted_is_replaced(tmp_path):
     (tmp_path / "admin.token").write_text("stale")
     path = ensure_admin_token(OneTable(), tmp_path)
     assert parse_token(path.read_text().strip())
+
+
+def test_a_token_that_is_given_becomes_the_first_one_and_never_the_second(tmp_path):
+    given, other = tmp_path / "given", tmp_path / "other"
+    for path in (given, other):
+        path.write_text(f"{token_text(secrets.token_bytes(9), secrets.token_bytes(32))}\n")
+    store = OneTable()
+    assert ensure_admin_token(store, tmp_path / "data", given) == given
+    assert ensure_admin_token(store, tmp_path / "data", other) is None
+    [token] = store.rows
+    assert parse_token(given.read_text().strip()).matches(token)
+    assert token.principal == "user:admin"
+    assert not (tmp_path / "data").exists()
 
 
 def test_a_link_put_in_the_way_is_not_followed(tmp_path):

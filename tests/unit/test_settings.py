@@ -50,6 +50,16 @@ def test_variables_of_the_client_and_of_tests_are_not_ours():
     assert load_settings({}, environ) == Settings()
 
 
+def test_a_first_token_that_is_none_is_a_fault_which_does_not_show_it(tmp_path):
+    path = tmp_path / "token"
+    path.write_text("mreg_hunter2")
+    for given, part in ((path, "mreg tokens generate"), (tmp_path / "none", "No such file")):
+        [fault] = faults(environ={"MREG_ADMIN_TOKEN_FILE": str(given)})
+        assert fault.startswith("admin_token_file: ")
+        assert part in fault
+        assert "hunter2" not in fault
+
+
 def test_lists_in_the_environment_are_separated_by_commas():
     found = load_settings({}, {"MREG_LISTEN": "127.0.0.1:1, plaintext://[::1]:2"})
     assert [str(each) for each in found.listeners] == ["plaintext://127.0.0.1:1", "plaintext://[::1]:2"]

@@ -7,21 +7,25 @@ import secrets
 from pathlib import Path
 
 from registry_grpc.domain.calls import Principal
-from registry_grpc.domain.identity import Token, TokenText, token_text
+from registry_grpc.domain.identity import Token, TokenText, parse_token, token_text
 from registry_grpc.ports.store import Store, Unit
 
 ADMIN = Principal("user:admin")
 FILE_NAME = "admin.token"
 
 
-def ensure_admin_token(store: Store, data_dir: Path) -> Path | None:
+def ensure_admin_token(store: Store, data_dir: Path, given: Path | None = None) -> Path | None:
     """Make the admin token unless the registry has a token: the file it is in, or None when nothing was made.
+
+    The token in the file `given` becomes it, where there is one.
 
     The plain text stands only in that file, and is on disk before the token counts: a crash between leaves a file
     that opens nothing, which the next start replaces. Replicas may call this at once; one of them makes the token.
     """
     if store.read(lambda reader: bool(reader.tokens.list())):
         return None
+    if given is not None:
+        return given if _insert_first(store, read_token(given)) else None
     text = token_text(secrets.token_bytes(9), secrets.token_bytes(32))
     path = data_dir / FILE_NAME
     path.unlink(missing_ok=True)
@@ -30,6 +34,17 @@ def ensure_admin_token(store: Store, data_dir: Path) -> Path | None:
         return path
     path.unlink(missing_ok=True)
     return None
+
+
+def read_token(path: Path) -> TokenText:
+    """The token a file holds.
+
+    Raises: OSError; ValueError, without what is in the file.
+    """
+    found = parse_token(path.read_text(errors="replace").strip())
+    if found is None:
+        raise ValueError(f"{path} holds no token of the registry; make one with `mreg tokens generate`")
+    return found
 
 
 def _insert_first(store: Store, text: TokenText) -> bool:

@@ -37,6 +37,10 @@ def is_trustworthy(url: str) -> bool:
     return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in _LOOPBACK)
 
 
+_ACCEPTED = "application/json, application/jwk-set+json"
+"""kube-apiserver answers 406 for its keys (RFC 7517) to whoever does not name their own type."""
+
+
 class Fetcher:
     """Reads documents over HTTPS. Safe from any thread."""
 
@@ -52,7 +56,7 @@ class Fetcher:
         """
         if not is_trustworthy(url):
             raise FetchError(f"{url}: only https is read, and http from this machine")
-        headers = {"accept": "application/json", "user-agent": "mreg"}
+        headers = {"accept": _ACCEPTED, "user-agent": "mreg"}
         try:
             if self._token_file is not None:
                 headers["authorization"] = f"Bearer {_token_in(self._token_file)}"

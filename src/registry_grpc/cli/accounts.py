@@ -158,6 +158,16 @@ def issue(
 
 
 @tokens.command()
+def generate() -> None:
+    """Print a new token that no registry knows yet: for admin_token_file of one that is about to be installed."""
+    import secrets
+
+    from registry_grpc.domain.identity import token_text
+
+    print(token_text(secrets.token_bytes(9), secrets.token_bytes(32)))
+
+
+@tokens.command()
 def revoke(ctx: typer.Context, token: Annotated[str, typer.Argument(help="tokens/ID or its id.")]) -> None:
     """Revoke a token for good. It opens nothing from 30 s later on, running uploads included."""
     chosen: Globals = ctx.obj

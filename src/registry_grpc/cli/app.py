@@ -20,6 +20,7 @@ from registry_grpc.cli.comparing import bom, compare, deps
 from registry_grpc.cli.completion import completion, prepare_completion
 from registry_grpc.cli.context import Globals, Output
 from registry_grpc.cli.contexts import app as contexts
+from registry_grpc.cli.controller import controller
 from registry_grpc.cli.database import app as database
 from registry_grpc.cli.deployments import app as deployments
 from registry_grpc.cli.deployments import consumers, drift
@@ -137,7 +138,7 @@ options.__doc__ = HELP
 
 for command in (
     *(login, logout, whoami, push, pull, resolve, promote, rollback, history, drift, consumers, watch, doctor),
-    *(can, gc, slo, sign, verify, scan, search, best, compare, deps, bom, completion),
+    *(can, gc, slo, sign, verify, scan, controller, search, best, compare, deps, bom, completion),
 ):
     app.command()(command)
 app.command(context_settings=SERVE_CONTEXT, add_help_option=False)(serve)

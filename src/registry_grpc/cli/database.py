@@ -23,12 +23,20 @@ _Config = Annotated[Path | None, typer.Option(help="TOML file of `mreg serve`.")
 
 
 @app.command()
-def upgrade(*, data_dir: _DataDir = None, database_url_file: _UrlFile = None, config: _Config = None) -> None:
+def upgrade(
+    *,
+    data_dir: _DataDir = None,
+    database_url_file: _UrlFile = None,
+    config: _Config = None,
+    grant_to: Annotated[
+        str, typer.Option(metavar="ROLE", help="Role servers log in as, where another one owns the tables: its rights.")
+    ] = "",
+) -> None:
     """Bring the schema up to this program's."""
     with _failures():
         from registry_grpc.storage.sql import schema
 
-        before, after = schema.upgrade(_url(data_dir, database_url_file, config))
+        before, after = schema.upgrade(_url(data_dir, database_url_file, config), grant_to)
         print(f"schema {after}, no change" if before == after else f"schema {before or 'empty'} -> {after}")
 
 

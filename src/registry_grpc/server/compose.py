@@ -184,7 +184,7 @@ async def compose(foundation: Foundation) -> Composition:
             watches.start,
             access_follower.start,
             lambda: control.run(store.read, limits.load),
-            lambda: control.run(ensure_admin_token, store, settings.data_dir),
+            lambda: control.run(ensure_admin_token, store, settings.data_dir, settings.admin_token_file),
             lambda: metrics.db_schema_at_head.set(1),
             leader.start,
             consumers.start,

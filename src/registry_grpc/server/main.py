@@ -41,7 +41,7 @@ async def _serve(settings: Settings) -> None:
     ready = {
         "ports": server.ports,
         "metrics_port": server.metrics_port,
-        "token_file": str(settings.data_dir / "admin.token"),
+        "token_file": str(settings.first_token_file),
     }
     sys.stdout.write(json.dumps(ready) + "\n")
     sys.stdout.flush()

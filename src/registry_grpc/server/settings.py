@@ -9,9 +9,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
+from registry_grpc.auth.bootstrap import FILE_NAME
 from registry_grpc.server.audit_settings import audit_faults
 from registry_grpc.server.issuers import Issuers, issuer_faults
 from registry_grpc.server.listeners import Listener, TlsMode, existing, parse_listener
+from registry_grpc.server.secret_settings import store_faults, token_faults
 from registry_grpc.server.webhook_settings import webhook_faults
 
 MIB = 1 << 20
@@ -60,6 +62,8 @@ class Settings(BaseModel):
     tls_key: ExpandedPath | None = None
     tls_client_ca: ExpandedPath | None = None
 
+    admin_token_file: ExpandedPath | None = None
+    """Holds the first token, where the server shall make none; looked at only while the registry has no token."""
     issuers: Issuers = ()
     """Whose JWTs are believed; `[[issuers]]` in the file, a JSON list in the environment."""
 
@@ -182,6 +186,11 @@ class Settings(BaseModel):
         return self.database_url or SecretStr(f"sqlite:///{self.data_dir / 'registry.db'}")
 
     @property
+    def first_token_file(self) -> Path:
+        """Where the admin token is, or will be."""
+        return self.admin_token_file or self.data_dir / FILE_NAME
+
+    @property
     def embedded(self) -> bool:
         """Whether the database is the one in the data directory."""
         return self.database_url is None and self.database_url_file is None
@@ -211,8 +220,9 @@ class Settings(BaseModel):
         faults = [
             *self._address_faults(),
             *self._tls_faults(),
+            *token_faults(self.admin_token_file),
             *issuer_faults(self.issuers),
-            *self._store_faults(),
+            *store_faults(self),
             *self._worker_faults(),
             *webhook_faults(self.webhook_allow_networks, self.webhook_ca_file, self.secrets_key_file),
             *audit_faults(self.audit_key_file, self.audit_former_keys),
@@ -269,21 +279,6 @@ class Settings(BaseModel):
                 existing(getattr(self, name))
             except ValueError as error:
                 faults.append(f"{name}: {error}")
-        return faults
-
-    def _store_faults(self) -> list[str]:
-        faults = [
-            f"{name} and {name}_file: give one of them"
-            for name in ("database_url", "s3_secret_key")
-            if getattr(self, name) is not None and getattr(self, f"{name}_file") is not None
-        ]
-        if self.artifact_store == "s3":
-            if not self.s3_endpoint:
-                faults.append("s3_endpoint: is required by artifact_store = s3")
-            if not self.s3_access_key:
-                faults.append("s3_access_key: is required by artifact_store = s3")
-            if not (self.s3_secret_key or self.s3_secret_key_file):
-                faults.append("s3_secret_key or s3_secret_key_file: required by artifact_store = s3")
         return faults
 
     def _worker_faults(self) -> list[str]:

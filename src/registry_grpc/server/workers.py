@@ -160,7 +160,7 @@ class Workers(Collector):
         ready = {
             "ports": self.ports,
             "metrics_port": self._metrics_server.port if self._metrics_server else 0,
-            "token_file": str(self._settings.data_dir / "admin.token"),
+            "token_file": str(self._settings.first_token_file),
         }
         sys.stdout.write(json.dumps(ready) + "\n")
         sys.stdout.flush()

@@ -1,16 +1,19 @@
 import re
+import uuid
 import warnings
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 
 from registry_grpc.domain.errors import Reason, RegistryError
 from registry_grpc.storage.sql import SchemaError, SqlStore, schema
+from registry_grpc.storage.sql.grants import statements
 from registry_grpc.storage.sql.tables import metadata
 from tests.contract.store.builders import at_once
+from tests.kit.engines import ROOT
 
 ENGINES_OWN = re.compile(r"search_index(_\w+)?|ix_search_text_words")
 """What looks words up: an FTS5 table with its shadows, and a GIN index over an expression."""
@@ -104,3 +107,21 @@ def test_an_address_of_another_kind_is_refused_without_its_password(bad):
     with pytest.raises(ValueError, match=r"use sqlite:///|SQLite needs a file") as caught:
         SqlStore(bad)
     assert "geheim" not in str(caught.value)
+
+
+def test_the_script_grants_what_the_upgrade_grants():
+    script = (ROOT / "deploy/postgresql/grants.sql").read_text()
+    lines = [line.rstrip(";") for line in script.splitlines() if line and not line.startswith("--")]
+    assert lines == list(statements(':"role"'))
+
+
+def test_sqlite_has_no_roles(tmp_path):
+    with pytest.raises(SchemaError, match="--grant-to"):
+        schema.upgrade(f"sqlite:///{tmp_path / 'registry.db'}", "mreg_app")
+
+
+def test_a_role_that_is_not_there_or_owns_the_tables_changes_nothing(postgres_url):
+    for role, why in ((f"nobody-{uuid.uuid4().hex}", "there is no role"), (make_url(postgres_url).username, "owns")):
+        with pytest.raises(SchemaError, match=why):
+            schema.upgrade(postgres_url, role)
+        assert schema.check(postgres_url).current == ""

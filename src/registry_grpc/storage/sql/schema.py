@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import column, inspect, select, table, text
 
-from registry_grpc.storage.sql import postgresql, sqlite
+from registry_grpc.storage.sql import grants, postgresql, sqlite
 from registry_grpc.storage.sql.database import parse_url
 from registry_grpc.storage.sql.faults import SchemaError, error_for, fault_of
 
@@ -65,12 +65,22 @@ def check(url: str) -> SchemaState:
     return _reading(address, _state)
 
 
-def upgrade(url: str) -> tuple[str, str]:
+def upgrade(url: str, grant_to: str = "") -> tuple[str, str]:
     """Bring the schema at `url` up to `HEAD`; returns the revision before (empty: none) and after.
+
+    In the same transaction the role `grant_to` gets the rights of a server, where it is named: never are there tables
+    that servers cannot read.
 
     Raises: SchemaError for a newer schema; DATABASE_UNAVAILABLE; StoreInUseError.
     """
-    return _writing(parse_url(url), _upgrade)
+
+    def work(connection: Connection) -> tuple[str, str]:
+        revisions = _upgrade(connection)
+        if grant_to:
+            grants.grant(connection, grant_to)
+        return revisions
+
+    return _writing(parse_url(url), work)
 
 
 def require_head(connection: Connection) -> None:
