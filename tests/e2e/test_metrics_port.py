@@ -26,7 +26,8 @@ FAMILIES = {
     *("registry_uploads_finished", "registry_upload_bytes", "registry_download_bytes", "registry_upload_seconds"),
     *("registry_storage_requests", "registry_storage_seconds", "registry_resolve", "registry_stage_transitions"),
     *("registry_feed_lag_seconds", "registry_feed_revision", "registry_auth_failures", "registry_build_info"),
-    *("registry_event_loop_lag_seconds", "registry_db_schema_at_head"),
+    *("registry_event_loop_lag_seconds", "registry_db_schema_at_head", "registry_db_seconds"),
+    "registry_db_pool_connections",
 }
 
 
@@ -133,6 +134,21 @@ def test_every_family_and_label_is_there_at_zero_before_the_first_call(server):
     for reason in ("missing", "invalid", "expired", "revoked"):
         assert fresh.value("registry_auth_failures_total", reason=reason) == 0
     assert fresh.value("registry_db_schema_at_head") == 1
+
+
+def test_work_in_the_database_is_timed_and_its_connections_counted(server):
+    api = server.api()
+    before = Page(server)
+    for number in range(5):
+        api.models.CreateModel(models_pb2.CreateModelRequest(parent="projects/default", model_id=f"m{number}"))
+        api.models.GetModel(models_pb2.GetModelRequest(name=f"projects/default/models/m{number}"))
+    after = Page(server)
+    for op in ("read", "write"):
+        grown = after.value("registry_db_seconds_count", op=op) - before.value("registry_db_seconds_count", op=op)
+        assert grown >= 5, op
+        assert after.value("registry_db_seconds_sum", op=op) > before.value("registry_db_seconds_sum", op=op)
+    assert after.value("registry_db_pool_connections", state="idle") >= 1
+    assert after.value("registry_db_pool_connections", state="in_use") >= 0
 
 
 def test_no_label_names_a_model_or_project(server):

@@ -248,3 +248,10 @@ class CommitObserver(Protocol):
 
     def committed(self, revision: int, events: tuple[Event, ...]) -> None:
         """Must not block or raise. Called from any thread, in no particular order."""
+
+
+class WorkObserver(Protocol):
+    """Told of every unit of work, also of one that failed, with its tries and the waits between them."""
+
+    def worked(self, operation: str, seconds: float, in_use: int, idle: int) -> None:
+        """`operation` is read or write; connections are counted after it. Must not block or raise; from any thread."""

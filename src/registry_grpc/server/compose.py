@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from registry_grpc.auth.authenticator import Authenticator, store_lookup
 from registry_grpc.auth.bootstrap import ensure_admin_token
 from registry_grpc.auth.view import AccessView
+from registry_grpc.observability.database_metrics import DatabaseCounts
 from registry_grpc.observability.observers import (
     FeedReport,
     IssuerReport,
@@ -108,6 +109,7 @@ async def compose(foundation: Foundation) -> Composition:
         followers=(access, limits, recent, *((webhooks.worker,) if webhooks else ())),
     )
     store.observer = feed
+    store.work_observer = DatabaseCounts(metrics)
     access_follower = AccessFollower(access, store, feed, control.run)
     jwts, issuer_pool = open_issuers(settings.issuers, IssuerReport(metrics))
     authenticator = Authenticator(store_lookup(store, control.run), metrics, accounts=access, jwts=jwts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from psycopg import ProgrammingError
 from psycopg.conninfo import make_conninfo
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from datetime import datetime
 
-    from sqlalchemy import URL, ColumnElement, Connection
+    from sqlalchemy import URL, ColumnElement, Connection, Engine, QueuePool
 
 T = TypeVar("T")
 
@@ -44,8 +44,17 @@ class Database(Protocol):
     def clock(self, connection: Connection) -> datetime:
         """The database's time at the start of the transaction, UTC."""
 
+    def connections(self) -> tuple[int, int]:
+        """How many are in use, and how many wait for use."""
+
     def close(self) -> None:
         """Release everything."""
+
+
+def pooled(engine: Engine) -> tuple[int, int]:
+    """How many connections of an engine are in use, and how many wait for use."""
+    pool = cast("QueuePool", engine.pool)
+    return pool.checkedout(), pool.checkedin()
 
 
 def parse_url(url: str) -> URL:

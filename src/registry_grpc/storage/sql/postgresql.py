@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from registry_grpc.failpoints import failpoint
 from registry_grpc.storage.sql.answering import AnsweringConnection
+from registry_grpc.storage.sql.database import pooled
 from registry_grpc.storage.sql.faults import CommitUnknownError, Fault, fault_of
 
 if TYPE_CHECKING:
@@ -72,6 +73,10 @@ class PostgresDatabase:
         """See `Database`."""
         now: datetime = connection.execute(_NOW).scalar_one()
         return now.astimezone(UTC)
+
+    def connections(self) -> tuple[int, int]:
+        """See `Database`."""
+        return pooled(self._engine)
 
     def close(self) -> None:
         """See `Database`."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import create_engine, event, null
 
+from registry_grpc.storage.sql.database import pooled
 from registry_grpc.storage.sql.faults import StoreInUseError
 from registry_grpc.storage.sql.sqlite_writer import Writer
 
@@ -74,6 +75,11 @@ class SqliteDatabase:
         """The process's clock: the one process is all there is."""
         del connection
         return datetime.now(UTC)
+
+    def connections(self) -> tuple[int, int]:
+        """See `Database`. The writer keeps its own."""
+        (reading, idle), (writing, unused) = pooled(self._reading), pooled(self._writing)
+        return reading + writing, idle + unused
 
     def close(self) -> None:
         """See `Database`. The readers go first, so that the last connection, which checkpoints, is the writer's."""

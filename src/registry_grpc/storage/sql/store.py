@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from registry_grpc.domain.calls import Call
     from registry_grpc.domain.events import Occurrence
-    from registry_grpc.ports.store import CommitObserver, Reader, Unit
+    from registry_grpc.ports.store import CommitObserver, Reader, Unit, WorkObserver
     from registry_grpc.storage.sql.database import Database
 
 T = TypeVar("T")
@@ -60,6 +60,7 @@ class SqlStore:
         StoreInUseError when another process has the SQLite file; DATABASE_UNAVAILABLE; ValueError for a bad address.
         """
         self.observer = observer
+        self.work_observer: WorkObserver | None = None
         self.clock_offset = clock_offset
         address = parse_url(url)
         if auto_upgrade:
@@ -96,7 +97,7 @@ class SqlStore:
         """See the port."""
         try:
             committed = self._trying(
-                lambda: self._database.transact(lambda connection: self._attempt(connection, work, call))
+                lambda: self._database.transact(lambda connection: self._attempt(connection, work, call)), "write"
             )
         except CommitUnknownError as error:
             earlier = self._recall(call)
@@ -156,7 +157,7 @@ class SqlStore:
             session.flush()
             return value, True
 
-        return self._trying(lambda: self._database.transact(attempt))
+        return self._trying(lambda: self._database.transact(attempt), "write")
 
     def _attempt(
         self, connection: Connection, work: Callable[[Unit], T], call: Call[T] | None
@@ -194,7 +195,17 @@ class SqlStore:
 
         return self._trying(attempt)
 
-    def _trying(self, attempt: Callable[[], T]) -> T:
+    def _trying(self, attempt: Callable[[], T], operation: str = "read") -> T:
+        """As `_retrying`, and tells the observer what it took."""
+        if self.work_observer is None:
+            return self._retrying(attempt)
+        began = time.perf_counter()
+        try:
+            return self._retrying(attempt)
+        finally:
+            self.work_observer.worked(operation, time.perf_counter() - began, *self._database.connections())
+
+    def _retrying(self, attempt: Callable[[], T]) -> T:
         """What `attempt` returns, run again after a conflict or on a fresh connection.
 
         Raises: what `attempt` raises; errors of the engine as errors of the registry.
