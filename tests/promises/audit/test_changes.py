@@ -60,7 +60,7 @@ def replayed(told, event):
             yield f"{action}: nobody says what {name} was, which is {field['after']!r} now"
         elif name in known.keys() - MOVES_UNTOLD and before != known[name]:
             yield f"{action}: {name} was {before!r}, and {known[name]!r} was told"
-        known[name] = field["after"]
+        known[name] = field.get("after")
     told[resource] = known
     if action == "purged":
         del told[resource]

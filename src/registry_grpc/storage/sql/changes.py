@@ -95,8 +95,9 @@ def _told(event: Event, before: object | None) -> dict[str, Any]:
         for field in _TOLD[type(event.after)]:
             now = getattr(event.after, field)
             if before is None:
+                # What is gone with nothing read of it, links that are taken back, was as the event says.
                 if now:
-                    found.append({"field": field, "after": now})
+                    found.append({"field": field, "before" if event.action is Action.DELETED else "after": now})
                 continue
             was = getattr(before, field)
             if was != now:
