@@ -7,7 +7,6 @@ import time
 from tests.kit.waiting import until
 from tests.server.edge import UNARY, answer_info, edge
 
-
 LOGGER = "registry_grpc.loop"
 
 
