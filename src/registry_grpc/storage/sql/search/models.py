@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import func, select
 
 from registry_grpc.ports.search import ModelHit
 from registry_grpc.storage.sql.models import to_model
 from registry_grpc.storage.sql.search.compiling import model_where, version_where
-from registry_grpc.storage.sql.search.ordering import Key, after
+from registry_grpc.storage.sql.search.ordering import Key, page, sort_values
 from registry_grpc.storage.sql.search.texts import ranked
 from registry_grpc.storage.sql.search.versions import BASIC, Query, is_postgresql, plain, seen
 from registry_grpc.storage.sql.tables import model as table
@@ -58,15 +58,8 @@ def search_models(
     """A page behind the row that sorted as `last`."""
     query = found_models(wanted, having, postgresql=is_postgresql(session))
     keys = _keys(wanted.order, query)
-    sorts = [key.column.label(f"sort_{at}") for at, key in enumerate(keys)]
-    statement: Select[Any] = select(table, *sorts).select_from(query.source).where(*query.where)
-    if last is not None:
-        statement = statement.where(after(keys, last))
-    statement = statement.order_by(*(part for key in keys for part in key.sorted)).limit(limit)
-    return [
-        ModelHit(to_model(row), tuple(getattr(row, f"sort_{at}") for at in range(len(keys))))
-        for row in session.all(statement)
-    ]
+    statement = page(select(table).select_from(query.source).where(*query.where), keys, last, limit)
+    return [ModelHit(to_model(row), sort_values(row, keys)) for row in session.all(statement)]
 
 
 def newest_versions(session: Session, model_uids: Collection[str], having: Tree[Condition]) -> Mapping[str, Version]:

@@ -10,6 +10,10 @@ from sqlalchemy import ColumnElement, and_, false, literal, or_, tuple_
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sqlalchemy import Select
+
+    from registry_grpc.storage.sql.session import Record
+
 Bool = ColumnElement[bool]
 
 
@@ -54,6 +58,19 @@ def after(keys: Sequence[Key], values: Sequence[object]) -> Bool:
         found = or_(key.beyond(value), and_(key.same(value), found))
     # Says nothing new, and lets an index begin where the page does.
     return and_(keys[0].beyond(values[0], inclusive=True), found)
+
+
+def page(statement: Select[Any], keys: Sequence[Key], last: Sequence[object] | None, limit: int) -> Select[Any]:
+    """`statement` in the order of the keys, from behind the row with the values `last` on; `sort_values` reads them."""
+    if last is not None:
+        statement = statement.where(after(keys, last))
+    sorts = [key.column.label(f"sort_{at}") for at, key in enumerate(keys)]
+    return statement.add_columns(*sorts).order_by(*(part for key in keys for part in key.sorted)).limit(limit)
+
+
+def sort_values(row: Record, keys: Sequence[Key]) -> tuple[Any, ...]:
+    """The values of the keys in a row of a page."""
+    return tuple(getattr(row, f"sort_{at}") for at in range(len(keys)))
 
 
 def _typed(keys: Sequence[Key], values: Sequence[object]) -> list[Any]:

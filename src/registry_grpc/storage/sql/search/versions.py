@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, ColumnElement, Select, and_, literal, or_, select, true, tuple_, type_coerce
+from sqlalchemy import BigInteger, ColumnElement, and_, literal, or_, select, true, tuple_, type_coerce
 
 from registry_grpc.ports.search import VersionHit
 from registry_grpc.storage.sql.search.compiling import version_where
 from registry_grpc.storage.sql.search.driving import few_versions, in_projects, leading_rows
 from registry_grpc.storage.sql.search.matching import unindexed
-from registry_grpc.storage.sql.search.ordering import Key, after
+from registry_grpc.storage.sql.search.ordering import Key, page, sort_values
 from registry_grpc.storage.sql.search.texts import ranked
 from registry_grpc.storage.sql.tables import model, version_metric
 from registry_grpc.storage.sql.tables import version as table
@@ -118,15 +118,8 @@ def _page(
         query.where.append(~select(row.c.idx).where(_is_end(row, without.metric, highest=without.descending)).exists())
     keys = _keys(order, query, wanted.visible, led=without is None)
     columns = list(table.c) if full else BASIC
-    sorts = [key.column.label(f"sort_{at}") for at, key in enumerate(keys)]
-    statement: Select[Any] = select(*columns, ALIASES, *sorts).select_from(query.source).where(*query.where)
-    if last is not None:
-        statement = statement.where(after(keys, last))
-    statement = statement.order_by(*(part for key in keys for part in key.sorted)).limit(limit)
-    return [
-        VersionHit(to_version(row), tuple(getattr(row, f"sort_{at}") for at in range(len(keys))))
-        for row in session.all(statement)
-    ]
+    statement = page(select(*columns, ALIASES).select_from(query.source).where(*query.where), keys, last, limit)
+    return [VersionHit(to_version(row), sort_values(row, keys)) for row in session.all(statement)]
 
 
 def _keys(order: Sequence[Order], query: Query, visible: Visible, *, led: bool) -> list[Key]:
