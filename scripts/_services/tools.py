@@ -85,9 +85,7 @@ def _make(name: str, target: Path) -> None:
 
 
 def _go_install(module: str, scratch: Path) -> None:
-    if not shutil.which("go"):
-        message = f"go is not on PATH; it is needed to build {module}"
-        raise EngineError(message)
+    _require_go(module)
     _say(f"building {module} (once; some minutes)")
     # nice: a build in the background of a test run must not turn timing tests red.
     _run(
@@ -96,19 +94,21 @@ def _go_install(module: str, scratch: Path) -> None:
     )
 
 
-def _go_build_kube(name: str, scratch: Path) -> None:
+def _require_go(name: str) -> None:
     if not shutil.which("go"):
         message = f"go is not on PATH; it is needed to build {name}"
         raise EngineError(message)
+
+
+def _go_build_kube(name: str, scratch: Path) -> None:
+    _require_go(name)
     _say(f"building {name} of Kubernetes {kube_build.VERSION} (once; ten minutes)")
     environment = os.environ | {"GOFLAGS": "-mod=mod -buildvcs=false"}
     kube_build.build(name, scratch, lambda command, directory: _run(command, cwd=directory, env=environment))
 
 
 def _go_build_module(name: str, scratch: Path) -> None:
-    if not shutil.which("go"):
-        message = f"go is not on PATH; it is needed to build {name}"
-        raise EngineError(message)
+    _require_go(name)
     _say(f"building {module_build.MODULES[name]} (once; some minutes)")
     environment = os.environ | {"GOFLAGS": "-mod=readonly -buildvcs=false"}
     module_build.build(name, scratch, lambda command, directory: _run(command, cwd=directory, env=environment))

@@ -13,7 +13,6 @@ import json
 import os
 import sys
 import time
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING
 from registry_grpc.cli.failures import ExitCode, exit_code
 from registry_grpc.client.errors import FailedPrecondition, InvalidArgument, RegistryError
 from registry_grpc.client.manifest import FileDigest
-from registry_grpc.client.placing import begin, is_placed, place
+from registry_grpc.client.placing import WORK, begin, is_placed, place
 from registry_grpc.client.references import SCHEME, parse_reference
 from registry_grpc.client.registry import Registry
 
@@ -33,27 +32,19 @@ FLOATING = "?allow-floating=true"
 SIGNATURES = ("Required", "IfPresent", "Off")
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """What to fetch: a reference that may be resolved."""
+def allowed(text: str, *, may_float: bool) -> str:
+    """The reference in an argument, without the `?allow-floating=true` that may stand behind it.
 
-    text: str
-
-    @classmethod
-    def parse(cls, text: str, *, may_float: bool) -> Source:
-        """A `mreg://` URI or any reference of `mreg`, perhaps with `?allow-floating=true` behind it.
-
-        Raises: InvalidArgument also for one that would stand for another version tomorrow, unless that is allowed.
-        """
-        bare = text.removesuffix(FLOATING)
-        reference = parse_reference(bare)
-        may_float = may_float or bare != text
-        if reference.number is None and reference.digest is None and not may_float:
-            raise InvalidArgument(
-                f"{bare} stands for another version after a promotion: pods of one revision could run different ones; "
-                f"pin it, as `mreg resolve {bare}` prints it, or write {bare}{FLOATING}"
-            )
-        return cls(bare)
+    Raises: InvalidArgument also for one that would stand for another version tomorrow, unless that is allowed.
+    """
+    bare = text.removesuffix(FLOATING)
+    reference = parse_reference(bare)
+    if reference.number is None and reference.digest is None and not may_float and bare == text:
+        raise InvalidArgument(
+            f"{bare} stands for another version after a promotion: pods of one revision could run different ones; "
+            f"pin it, as `mreg resolve {bare}` prints it, or write {bare}{FLOATING}"
+        )
+    return bare
 
 
 def main() -> None:
@@ -68,7 +59,7 @@ def run(arguments: Sequence[str]) -> int:
         _parser().error(f"takes pairs of SRC and DEST; {options.pairs[-1]!r} has no DEST")
     pairs = list(zip(options.pairs[::2], options.pairs[1::2], strict=True))
     try:
-        wanted = [(Source.parse(text, may_float=options.allow_floating), Path(dest)) for text, dest in pairs]
+        wanted = [(allowed(text, may_float=options.allow_floating), Path(dest)) for text, dest in pairs]
         for source, dest in wanted:
             fetch(source, dest.absolute(), signature=options.signature)
     except RegistryError as error:
@@ -81,7 +72,7 @@ def run(arguments: Sequence[str]) -> int:
     return ExitCode.OK
 
 
-def fetch(source: Source, dest: Path, *, signature: str) -> None:
+def fetch(source: str, dest: Path, *, signature: str) -> None:
     """Have exactly the version `source` stands for in `dest`, every byte checked.
 
     `signature` is one of `SIGNATURES`. Files come through the cache when `MREG_CACHE_DIR` names one, and without a
@@ -90,18 +81,17 @@ def fetch(source: Source, dest: Path, *, signature: str) -> None:
     Raises: RegistryError; FailedPrecondition when `dest` holds anything else, IntegrityError for wrong bytes.
     """
     began = time.monotonic()
-    with Registry() as registry:
-        answer = registry.resolve(source.text)
+    shared = os.environ.get("MREG_CACHE_DIR")
+    with Registry(cache_dir=shared or dest / WORK) as registry:
+        answer = registry.resolve(source)
         require_signature(registry, answer.version, answer.manifest_digest, signature)
         listed = registry.list_artifacts(answer.version)
         files = [FileDigest(each.path, each.digest.sha256, each.digest.size_bytes) for each in listed]
-    facts = {"source": source.text, "version": answer.version, "digest": answer.manifest_digest, "dest": str(dest)}
-    if is_placed(dest, files):
-        say("info", "already there", **facts)
-        return
-    shared = os.environ.get("MREG_CACHE_DIR")
-    work = begin(dest)
-    with Registry(cache_dir=shared or work) as registry:
+        facts = {"source": source, "version": answer.version, "digest": answer.manifest_digest, "dest": str(dest)}
+        if is_placed(dest, files):
+            say("info", "already there", **facts)
+            return
+        begin(dest)
         pinned = f"{answer.version.split('/')[1]}:{answer.version.split('/')[3]}@{answer.manifest_digest}"
         place(registry.pull(pinned), dest, files, link=not shared)
     size = sum(file.size_bytes for file in files)

@@ -27,6 +27,7 @@ _Node = Annotated[
         "external:, report: or deployment: with an id, or a resource name.",
     ),
 ]
+_Upstream = Annotated[str, typer.Argument(metavar="FROM", help="What it came from.")]
 _Relation = Annotated[str, typer.Option("--relation", help="e.g. trained_on; that of their types when left out.")]
 
 
@@ -81,7 +82,7 @@ def _print(chosen: Globals, graph: LineageGraph, form: str, project: str) -> Non
 def link(
     ctx: typer.Context,
     downstream: _Node,
-    upstream: Annotated[str, typer.Argument(metavar="FROM", help="What it came from.")],
+    upstream: _Upstream,
     *,
     relation: _Relation = "",
 ) -> None:
@@ -96,7 +97,7 @@ def link(
 def unlink(
     ctx: typer.Context,
     downstream: _Node,
-    upstream: Annotated[str, typer.Argument(metavar="FROM", help="What it came from.")],
+    upstream: _Upstream,
     *,
     relation: _Relation = "",
 ) -> None:

@@ -43,12 +43,10 @@ def is_placed(dest: Path, files: list[FileDigest]) -> bool:
     )
 
 
-def begin(dest: Path) -> Path:
+def begin(dest: Path) -> None:
     """Make `dest`, and the directory in it to work in, which is for nobody else."""
     dest.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
-    work = dest / WORK
-    work.mkdir(mode=0o700, exist_ok=True)
-    return work
+    (dest / WORK).mkdir(mode=0o700, exist_ok=True)
 
 
 def place(source: Path, dest: Path, files: list[FileDigest], *, link: bool) -> None:
