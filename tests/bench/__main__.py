@@ -101,10 +101,10 @@ def _transfers(server: RegistryServer, bucket: Bucket, facts: dict[str, float]) 
 def _memory(mine: Registry) -> dict[str, float]:
     """Resident memory an active upload adds to a server that has served one before."""
     mine.upload()
-    mine.peak_mib = 0.0
-    idle = rss_mib(mine.pid)
+    idle = mine.peak_mib = rss_mib(mine.pid)
     mine.upload()
-    return {"upload_rss_added_mib": mine.peak_mib - idle, "server_rss_idle_mib": idle}
+    peak, mine.peak_mib = mine.peak_mib, None
+    return {"upload_rss_added_mib": peak - idle, "server_rss_idle_mib": idle}
 
 
 if __name__ == "__main__":

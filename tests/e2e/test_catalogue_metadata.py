@@ -67,7 +67,7 @@ def everything(parent: str) -> versions_pb2.ModelVersion:
         ),
         provenance=m.Provenance(
             training_run=m.TrainingRun(
-                id="run-1", uri="https://runs/1?a=b#c", start_time=WHEN, end_time=Timestamp(), hardware="8 x H100"
+                id="run-1", uri="https://runs/1?a=b#c", start_time=Timestamp(), end_time=WHEN, hardware="8 x H100"
             ),
             code=m.CodeRevision(repository="git@host:repo.git", revision="abc", path="train.py", dirty=True),
             training_data=[

@@ -8,15 +8,21 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from google.protobuf.duration_pb2 import Duration
 
 from registry_grpc.client.connection import Pages
-from registry_grpc.client.download import open_stream
-from registry_grpc.client.errors import NotFound
+from registry_grpc.client.download import checked, open_stream, read_chunks
+from registry_grpc.client.errors import InvalidArgument, NotFound, OutOfRange
 from registry_grpc.client.manifest import artifact_id
 from registry_grpc.client.metadata import enum_number
+from registry_grpc.client.progress import silent
 from registry_grpc.client.stages import StageCalls
+from registry_grpc.client.tree import hash_files, local_file
+from registry_grpc.client.upload import FileUpload
 from registry_grpc.v1 import artifacts_pb2, common_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from registry_grpc.client.progress import Report
 
 MAX_PER_CALL = 1000
 
@@ -53,6 +59,42 @@ class ArtifactCalls(StageCalls):
         """
         found = self.get_artifact(ref, path)
         return open_stream(self._connection, found, threading.Event())
+
+    def read(self, name: str, offset: int = 0, length: int | None = None) -> Iterator[bytes]:
+        """The bytes of an artifact, given by its resource name, from `offset`: `length` of them, or all.
+
+        Chunks of at most a few MiB, each checked by its CRC32C; all of them together by the SHA-256, at the end. A cut
+        stream goes on where it was.
+
+        Raises: IntegrityError; OutOfRange for an offset beyond the end.
+        """
+        if offset < 0 or (length is not None and length < 0):
+            raise InvalidArgument(f"offset {offset} and length {length}: neither may be negative")
+        request = artifacts_pb2.GetArtifactRequest(name=name)
+        artifact = self._connection.read(self._connection.stubs.artifacts.GetArtifact, request)
+        size = artifact.digest.size_bytes
+        if offset > size:
+            raise OutOfRange(f"offset {offset} is beyond the end of {artifact.path}, which has {size} bytes")
+        chunks = read_chunks(self._connection, artifact, threading.Event(), offset, length)
+        is_whole = offset == 0 and (length is None or length >= size)
+        return checked(chunks, artifact) if is_whole else chunks
+
+    def upload(
+        self, ref: str, path: str, source: str | Path | BinaryIO, *, progress: Report | None = None
+    ) -> artifacts_pb2.Artifact:
+        """Send one file, or a binary stream to its end, into a draft as `path`; resumes by itself.
+
+        A stream is first copied into a temporary file: its size and SHA-256 are told before its bytes, and what a cut
+        loses is sent again. A file of the draft at the same path is replaced.
+
+        Raises: IntegrityError when the file changes meanwhile.
+        """
+        version = self._version_name(ref)
+        report, stop = progress or silent, threading.Event()
+        with local_file(path, source) as local:
+            (hashed,) = hash_files([local], 1, stop, report)
+            FileUpload(self._connection, version, hashed, stop, report).run()
+        return self.get_artifact(version, path)
 
     def sign_url(self, ref: str, path: str, *, ttl_s: int | None = None) -> artifacts_pb2.SignArtifactUrlResponse:
         """A URL with which anyone can GET the file for `ttl_s` seconds (5 minutes); not every server gives one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import uuid
@@ -17,7 +18,7 @@ from registry_grpc.v1 import artifacts_pb2
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
 
     from registry_grpc.client.connection import Connection
 
@@ -27,28 +28,37 @@ BUFFER_BYTES = 1 << 20
 
 
 def read_chunks(
-    connection: Connection, artifact: artifacts_pb2.Artifact, stop: threading.Event, offset: int = 0
+    connection: Connection,
+    artifact: artifacts_pb2.Artifact,
+    stop: threading.Event,
+    offset: int = 0,
+    length: int | None = None,
 ) -> Iterator[bytes]:
-    """The bytes of `artifact` from `offset`, at most a chunk at a time. The SHA-256 of the whole is the caller's job.
+    """The bytes of `artifact` from `offset`, `length` of them or all, at most a chunk at a time.
+
+    Each chunk is checked by its CRC32C. The SHA-256 of the whole is the caller's job.
 
     Raises: RegistryError; IntegrityError when what comes is not what was listed.
     """
     size = artifact.digest.size_bytes
+    end = size if length is None else min(size, offset + length)
     patience = Patience(stop)
-    while offset < size:
+    while offset < end:
         try:
-            for content in _stream(connection, artifact, offset):
+            for content in _stream(connection, artifact, offset, end):
                 offset += len(content)
                 patience.moved()
                 yield content
-            if offset < size:
-                raise Unavailable(f"the stream of {artifact.path} ended at byte {offset} of {size}")
+            if offset < end:
+                raise Unavailable(f"the stream of {artifact.path} ended at byte {offset} of {end}")
         except RegistryError as error:
             patience.wait(error)
 
 
-def _stream(connection: Connection, artifact: artifacts_pb2.Artifact, offset: int) -> Iterator[bytes]:
-    request = artifacts_pb2.ReadArtifactRequest(name=artifact.name, read_offset=offset, sha256=artifact.digest.sha256)
+def _stream(connection: Connection, artifact: artifacts_pb2.Artifact, offset: int, end: int) -> Iterator[bytes]:
+    request = artifacts_pb2.ReadArtifactRequest(
+        name=artifact.name, read_offset=offset, read_limit=end - offset, sha256=artifact.digest.sha256
+    )
     call_id = str(uuid.uuid4())
     call = connection.stubs.artifacts.ReadArtifact(
         request, timeout=CALL_TIMEOUT_S, metadata=tuple(connection.metadata(read=True, call_id=call_id))
@@ -60,7 +70,7 @@ def _stream(connection: Connection, artifact: artifacts_pb2.Artifact, offset: in
             content = answer.chunk.content
             if not content:
                 continue
-            if answer.offset != offset or offset + len(content) > artifact.digest.size_bytes:
+            if answer.offset != offset or offset + len(content) > end:
                 raise IntegrityError(f"the server sent byte {answer.offset} of {artifact.path} for byte {offset}")
             if answer.chunk.HasField("crc32c") and google_crc32c.value(content) != answer.chunk.crc32c:
                 # Damaged on the way; asked for again from here.
@@ -73,6 +83,23 @@ def _stream(connection: Connection, artifact: artifacts_pb2.Artifact, offset: in
         call.cancel()
 
 
+def checked(chunks: Iterator[bytes], artifact: artifacts_pb2.Artifact) -> Iterator[bytes]:
+    """All the bytes of `artifact`, as they come.
+
+    Raises: IntegrityError, after the last, unless they have its SHA-256.
+    """
+    digest = hashlib.sha256()
+    with contextlib.closing(cast("Generator[bytes]", chunks)):
+        for chunk in chunks:
+            digest.update(chunk)
+            yield chunk
+    if digest.hexdigest() != artifact.digest.sha256:
+        raise IntegrityError(
+            f"{artifact.path} does not hash to {artifact.digest.sha256}; discard what was read",
+            reason="DIGEST_MISMATCH",
+        )
+
+
 def open_stream(connection: Connection, artifact: artifacts_pb2.Artifact, stop: threading.Event) -> BinaryIO:
     """A buffered binary stream of `artifact`; reading to the end checks its SHA-256."""
     return cast("BinaryIO", io.BufferedReader(_ArtifactStream(connection, artifact, stop), BUFFER_BYTES))
@@ -81,24 +108,15 @@ def open_stream(connection: Connection, artifact: artifacts_pb2.Artifact, stop: 
 class _ArtifactStream(io.RawIOBase):
     def __init__(self, connection: Connection, artifact: artifacts_pb2.Artifact, stop: threading.Event) -> None:
         super().__init__()
-        self._artifact = artifact
-        self._chunks = read_chunks(connection, artifact, stop)
+        self._chunks = checked(read_chunks(connection, artifact, stop), artifact)
         self._rest = memoryview(b"")
-        self._hash = hashlib.sha256()
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         if not self._rest:
-            content = next(self._chunks, b"")
-            self._hash.update(content)
-            self._rest = memoryview(content)
-            if not content and self._hash.hexdigest() != self._artifact.digest.sha256:
-                raise IntegrityError(
-                    f"{self._artifact.path} does not hash to {self._artifact.digest.sha256}; discard what was read",
-                    reason="DIGEST_MISMATCH",
-                )
+            self._rest = memoryview(next(self._chunks, b""))
         count = min(len(buffer), len(self._rest))
         buffer[:count] = self._rest[:count]
         self._rest = self._rest[count:]

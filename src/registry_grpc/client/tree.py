@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import shutil
 import stat
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from registry_grpc.client.errors import IntegrityError, InvalidArgument
 from registry_grpc.client.manifest import FileDigest, check_local
@@ -102,6 +105,25 @@ def _local(path: str, source: Path) -> LocalFile:
     if not stat.S_ISREG(facts.st_mode):
         raise InvalidArgument(f"{source} is no regular file; only files can be pushed")
     return LocalFile(path, source, facts.st_size, facts.st_mtime_ns)
+
+
+@contextlib.contextmanager
+def local_file(path: str, source: str | Path | BinaryIO) -> Iterator[LocalFile]:
+    """A file to be sent as `path`. A stream is copied to a temporary file, which is removed afterwards.
+
+    Raises: InvalidArgument.
+    """
+    check_local([path])
+    if isinstance(source, (str, Path)):
+        if not Path(source).exists():
+            raise InvalidArgument(f"{source} does not exist; give a file to send")
+        yield _local(path, Path(source))
+        return
+    with tempfile.TemporaryDirectory(prefix="mreg-upload-") as directory:
+        spooled = Path(directory) / "stream"
+        with spooled.open("wb") as file:
+            shutil.copyfileobj(source, file, READ_BYTES)
+        yield _local(path, spooled)
 
 
 def hash_files(files: Sequence[LocalFile], parallel: int, stop: threading.Event, report: Report) -> list[HashedFile]:

@@ -80,8 +80,8 @@ class AccessServicer(AccountMethods, access_pb2_grpc.AccessServiceServicer):
         page = self._pages.open(request)
         after = str(page.after[0]) if page.after else ""
         found = await self._edge.read(lambda: self._verbs.list_roles(after=after, limit=page.limit))
-        roles, token = page.close(found, lambda role: (role.name.role,))
-        return access_pb2.ListRolesResponse(roles=[role_to_wire(role) for role in roles], next_page_token=token)
+        roles, token = page.close(found, lambda role: (role.name.role,), role_to_wire)
+        return access_pb2.ListRolesResponse(roles=roles, next_page_token=token)
 
     async def UpdateRole(self, request: access_pb2.UpdateRoleRequest, context: Context) -> access_pb2.Role:
         name = RoleName.parse(request.role.name, "role.name")
@@ -122,9 +122,9 @@ class AccessServicer(AccountMethods, access_pb2_grpc.AccessServiceServicer):
         page = self._pages.open(request)
         after = str(page.after[0]) if page.after else ""
         found = await self._edge.read(lambda: self._verbs.list_bindings(scope, after=after, limit=page.limit))
-        bindings, token = page.close(found, lambda binding: (binding.name.id,))
+        bindings, token = page.close(found, lambda binding: (binding.name.id,), binding_to_wire)
         return access_pb2.ListRoleBindingsResponse(
-            role_bindings=[binding_to_wire(binding) for binding in bindings],
+            role_bindings=bindings,
             next_page_token=token,
         )
 

@@ -75,9 +75,9 @@ class AccountMethods:
         page = self._pages.open(request)
         after = str(page.after[0]) if page.after else ""
         found = await self._edge.read(lambda: self._accounts.list(project, after=after, limit=page.limit))
-        accounts, token = page.close(found, lambda account: (account.name.id,))
+        accounts, token = page.close(found, lambda account: (account.name.id,), account_to_wire)
         return access_pb2.ListServiceAccountsResponse(
-            service_accounts=[account_to_wire(account) for account in accounts],
+            service_accounts=accounts,
             next_page_token=token,
         )
 
@@ -121,8 +121,8 @@ class AccountMethods:
         page = self._pages.open(request)
         after = None if page.after is None else (_EPOCH + int(page.after[0]) * _MICROSECOND, str(page.after[1]))
         found = await self._edge.read(lambda: self._accounts.list_tokens(principal, after=after, limit=page.limit))
-        tokens, token = page.close(found, _token_key)
-        return access_pb2.ListTokensResponse(tokens=[token_to_wire(one) for one in tokens], next_page_token=token)
+        tokens, token = page.close(found, _token_key, token_to_wire)
+        return access_pb2.ListTokensResponse(tokens=tokens, next_page_token=token)
 
     async def RevokeToken(self, request: access_pb2.RevokeTokenRequest, context: Context) -> access_pb2.Token:
         name, caller = TokenName.parse(request.name), call_context()

@@ -137,9 +137,11 @@ class ArtifactServicer(artifacts_pb2_grpc.ArtifactServiceServicer):
         found = await self._edge.read(
             lambda: self._verbs.list_uploads(name, states=states, after=after, limit=page.limit, creator=creator),
         )
-        uploads, token = page.close(found, lambda upload: (_micros(upload.create_time), upload.name.upload))
+        uploads, token = page.close(
+            found, lambda upload: (_micros(upload.create_time), upload.name.upload), upload_to_wire
+        )
         return artifacts_pb2.ListUploadsResponse(
-            uploads=[upload_to_wire(upload) for upload in uploads],
+            uploads=uploads,
             next_page_token=token,
         )
 
@@ -158,9 +160,9 @@ class ArtifactServicer(artifacts_pb2_grpc.ArtifactServiceServicer):
         page = self._pages.open(request)
         after = str(page.after[0]) if page.after else ""
         found = await self._edge.read(lambda: self._verbs.list(name, after=after, limit=page.limit))
-        artifacts, token = page.close(found, lambda artifact: (artifact.path,))
+        artifacts, token = page.close(found, lambda artifact: (artifact.path,), artifact_to_wire)
         return artifacts_pb2.ListArtifactsResponse(
-            artifacts=[artifact_to_wire(artifact) for artifact in artifacts],
+            artifacts=artifacts,
             next_page_token=token,
         )
 

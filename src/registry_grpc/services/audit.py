@@ -64,10 +64,8 @@ class AuditServicer(audit_pb2_grpc.AuditServiceServicer):
         page = self._pages.open(request, MAX_ENTRIES)
         before = int(page.after[0]) if page.after else None
         found = await self._edge.read(lambda: self._verbs.list(wanted, before=before, limit=page.limit))
-        entries, token = page.close(found, lambda entry: (entry.index,))
-        return audit_pb2.ListAuditEntriesResponse(
-            entries=[entry_to_wire(entry) for entry in entries], next_page_token=token
-        )
+        entries, token = page.close(found, lambda entry: (entry.index,), entry_to_wire)
+        return audit_pb2.ListAuditEntriesResponse(entries=entries, next_page_token=token)
 
     async def ExportAuditEntries(
         self, request: audit_pb2.ExportAuditEntriesRequest, context: Context
@@ -95,10 +93,8 @@ class AuditServicer(audit_pb2_grpc.AuditServiceServicer):
         page = self._pages.open(request)
         before = int(page.after[0]) if page.after else None
         found = await self._edge.read(lambda: self._verbs.checkpoints.list(before=before, limit=page.limit))
-        checkpoints, token = page.close(found, lambda checkpoint: (checkpoint.size,))
-        return audit_pb2.ListCheckpointsResponse(
-            checkpoints=[checkpoint_to_wire(each) for each in checkpoints], next_page_token=token
-        )
+        checkpoints, token = page.close(found, lambda checkpoint: (checkpoint.size,), checkpoint_to_wire)
+        return audit_pb2.ListCheckpointsResponse(checkpoints=checkpoints, next_page_token=token)
 
     async def GetInclusionProof(
         self, request: audit_pb2.GetInclusionProofRequest, context: Context

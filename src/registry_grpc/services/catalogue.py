@@ -33,7 +33,7 @@ from registry_grpc.v1 import catalogue_pb2, catalogue_pb2_grpc
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from registry_grpc.ports.search import CandidateHit, SortValue
+    from registry_grpc.ports.search import CandidateHit, ModelHit, SortValue, VersionHit
     from registry_grpc.services.edge import Context, Edge
     from registry_grpc.services.pages import Page, Pages
     from registry_grpc.usecases import search
@@ -88,20 +88,18 @@ class CatalogueServicer(ComparisonMethods, catalogue_pb2_grpc.CatalogueServiceSe
                 limit=page.limit,
             )
         )
-        hits, token = page.close(found.hits, lambda hit: (json.dumps(hit.sort),))
         newest = found.newest
-        return catalogue_pb2.SearchModelsResponse(
-            matches=[
-                catalogue_pb2.ModelMatch(
-                    model=model_to_wire(hit.model),
-                    newest_match=basic_to_wire(newest[hit.model.uid]) if hit.model.uid in newest else None,
-                    snippet=snippet(words, hit.model.description, hit.model.display_name),
-                )
-                for hit in hits
-            ],
-            next_page_token=token,
-            facets=_facets(found.facets),
-        )
+
+        def match(hit: ModelHit) -> catalogue_pb2.ModelMatch:
+            return catalogue_pb2.ModelMatch(
+                model=model_to_wire(hit.model),
+                newest_match=basic_to_wire(newest[hit.model.uid]) if hit.model.uid in newest else None,
+                snippet=snippet(words, hit.model.description, hit.model.display_name),
+            )
+
+        matches, token = page.close(found.hits, _sort_key, match)
+        facets_found = _facets(found.facets)
+        return catalogue_pb2.SearchModelsResponse(matches=matches, next_page_token=token, facets=facets_found)
 
     async def SearchVersions(
         self, request: catalogue_pb2.SearchVersionsRequest, context: Context
@@ -123,18 +121,16 @@ class CatalogueServicer(ComparisonMethods, catalogue_pb2_grpc.CatalogueServiceSe
                 wanted, facets, project=project, after=_place(page), limit=page.limit, full=full or bool(words)
             )
         )
-        hits, token = page.close(found.hits, lambda hit: (json.dumps(hit.sort),))
-        return catalogue_pb2.SearchVersionsResponse(
-            matches=[
-                catalogue_pb2.VersionMatch(
-                    version=version_to_wire(hit.version) if full else basic_to_wire(hit.version),
-                    snippet=snippet(words, hit.version.description, card_text(hit.version)),
-                )
-                for hit in hits
-            ],
-            next_page_token=token,
-            facets=_facets(found.facets),
-        )
+
+        def match(hit: VersionHit) -> catalogue_pb2.VersionMatch:
+            return catalogue_pb2.VersionMatch(
+                version=version_to_wire(hit.version) if full else basic_to_wire(hit.version),
+                snippet=snippet(words, hit.version.description, card_text(hit.version)),
+            )
+
+        matches, token = page.close(found.hits, _sort_key, match)
+        facets_found = _facets(found.facets)
+        return catalogue_pb2.SearchVersionsResponse(matches=matches, next_page_token=token, facets=facets_found)
 
     async def SelectBest(
         self, request: catalogue_pb2.SelectBestRequest, context: Context
@@ -183,6 +179,10 @@ def visible_in(parent: str, permission: str) -> tuple[str, Visible]:
 def _place(page: Page) -> list[SortValue] | None:
     """Behind what the page begins; numbers keep every digit on their way."""
     return None if page.after is None else json.loads(str(page.after[0]))
+
+
+def _sort_key(hit: ModelHit | VersionHit) -> tuple[str]:
+    return (json.dumps(hit.sort),)
 
 
 def _facets(counted: Sequence[search.FacetCounts]) -> list[catalogue_pb2.Facet]:

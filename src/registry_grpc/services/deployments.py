@@ -120,10 +120,10 @@ class DeploymentServicer(deployments_pb2_grpc.DeploymentServiceServicer):
         page = self._pages.open(request)
         after = None if page.after is None else (_time(page.after[0]), str(page.after[1]))
         found = await self._edge.read(lambda: self._verbs.list(wanted, after=after, limit=page.limit))
-        items, token = page.close(found, lambda one: (_micros(one.create_time), one.name.deployment))
-        return deployments_pb2.ListDeploymentsResponse(
-            deployments=[deployment_to_wire(one) for one in items], next_page_token=token
+        items, token = page.close(
+            found, lambda one: (_micros(one.create_time), one.name.deployment), deployment_to_wire
         )
+        return deployments_pb2.ListDeploymentsResponse(deployments=items, next_page_token=token)
 
     async def ListDeploymentRuns(
         self, request: deployments_pb2.ListDeploymentRunsRequest, context: Context
@@ -146,10 +146,8 @@ class DeploymentServicer(deployments_pb2_grpc.DeploymentServiceServicer):
         page = self._pages.open(request)
         before = None if page.after is None else (_time(page.after[0]), int(page.after[1]))
         found = await self._edge.read(lambda: self._verbs.runs(wanted, before=before, limit=page.limit))
-        items, token = page.close(found, lambda run: (_micros(run.start_time), run.revision))
-        return deployments_pb2.ListDeploymentRunsResponse(
-            runs=[run_to_wire(run) for run in items], next_page_token=token
-        )
+        items, token = page.close(found, lambda run: (_micros(run.start_time), run.revision), run_to_wire)
+        return deployments_pb2.ListDeploymentRunsResponse(runs=items, next_page_token=token)
 
     async def GetDrift(
         self, request: deployments_pb2.GetDriftRequest, context: Context
@@ -165,10 +163,8 @@ class DeploymentServicer(deployments_pb2_grpc.DeploymentServiceServicer):
         page = self._pages.open(request)
         after = str(page.after[0]) if page.after else ""
         found = await self._edge.read(lambda: self._verbs.drift(wanted, after=after, limit=page.limit))
-        items, token = page.close(found.drifts, lambda one: (one.deployment.name.deployment,))
-        return deployments_pb2.GetDriftResponse(
-            drifts=[drift_to_wire(one) for one in items], next_page_token=token, revision=found.revision
-        )
+        items, token = page.close(found.drifts, lambda one: (one.deployment.name.deployment,), drift_to_wire)
+        return deployments_pb2.GetDriftResponse(drifts=items, next_page_token=token, revision=found.revision)
 
     async def ListConsumers(
         self, request: deployments_pb2.ListConsumersRequest, context: Context
@@ -184,11 +180,9 @@ class DeploymentServicer(deployments_pb2_grpc.DeploymentServiceServicer):
             lambda: self._verbs.consumers(model, version, first=first, last=last, after=after, limit=page.limit)
         )
         items, token = page.close(
-            found, lambda one: (one.day, one.count, one.principal, one.version.number, one.use.value)
+            found, lambda one: (one.day, one.count, one.principal, one.version.number, one.use.value), consumer_to_wire
         )
-        return deployments_pb2.ListConsumersResponse(
-            consumers=[consumer_to_wire(one) for one in items], next_page_token=token
-        )
+        return deployments_pb2.ListConsumersResponse(consumers=items, next_page_token=token)
 
 
 def _subject(request: Narrowed) -> tuple[str, str, int]:

@@ -79,10 +79,8 @@ class EvidenceServicer(evidence_pb2_grpc.EvidenceServiceServicer):
         page = self._pages.open(request)
         after = str(page.after[0]) if page.after else ""
         found = await self._edge.read(lambda: self._verbs.list_signers(parent, after=after, limit=page.limit))
-        signers, token = page.close(found, lambda signer: (signer.name.signer,))
-        return evidence_pb2.ListTrustedSignersResponse(
-            trusted_signers=[signer_to_wire(signer) for signer in signers], next_page_token=token
-        )
+        signers, token = page.close(found, lambda signer: (signer.name.signer,), signer_to_wire)
+        return evidence_pb2.ListTrustedSignersResponse(trusted_signers=signers, next_page_token=token)
 
     async def DeleteTrustedSigner(
         self, request: evidence_pb2.DeleteTrustedSignerRequest, context: Context
@@ -116,10 +114,8 @@ class EvidenceServicer(evidence_pb2_grpc.EvidenceServiceServicer):
         found = await self._edge.read(
             lambda: self._verbs.list_signatures(parent, after=_revision(page), limit=page.limit)
         )
-        signatures, token = page.close(found, lambda signature: (signature.revision,))
-        return evidence_pb2.ListSignaturesResponse(
-            signatures=[signature_to_wire(signature) for signature in signatures], next_page_token=token
-        )
+        signatures, token = page.close(found, lambda signature: (signature.revision,), signature_to_wire)
+        return evidence_pb2.ListSignaturesResponse(signatures=signatures, next_page_token=token)
 
     async def AddEvidence(self, request: evidence_pb2.AddEvidenceRequest, context: Context) -> evidence_pb2.Evidence:
         parent = VersionName.parse(request.parent, "parent")
@@ -137,10 +133,8 @@ class EvidenceServicer(evidence_pb2_grpc.EvidenceServiceServicer):
         kinds = [KIND.from_wire(number, f"kinds[{at}]") for at, number in enumerate(request.kinds)]
         page = self._pages.open(request)
         found = await self._edge.read(lambda: self._verbs.list(parent, kinds, after=_revision(page), limit=page.limit))
-        items, token = page.close(found, lambda evidence: (evidence.revision,))
-        return evidence_pb2.ListEvidenceResponse(
-            evidence=[evidence_to_wire(evidence) for evidence in items], next_page_token=token
-        )
+        items, token = page.close(found, lambda evidence: (evidence.revision,), evidence_to_wire)
+        return evidence_pb2.ListEvidenceResponse(evidence=items, next_page_token=token)
 
 
 def _revision(page: Page) -> int:

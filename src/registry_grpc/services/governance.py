@@ -81,10 +81,8 @@ class GovernanceServicer(governance_pb2_grpc.GovernanceServiceServicer):
         page = self._pages.open(request)
         after = str(page.after[0]) if page.after else ""
         found = await self._edge.read(lambda: self._verbs.list_policies(parent, after=after, limit=page.limit))
-        items, token = page.close(found, lambda policy: (policy.name.policy,))
-        return governance_pb2.ListPoliciesResponse(
-            policies=[policy_to_wire(policy) for policy in items], next_page_token=token
-        )
+        items, token = page.close(found, lambda policy: (policy.name.policy,), policy_to_wire)
+        return governance_pb2.ListPoliciesResponse(policies=items, next_page_token=token)
 
     async def UpdatePolicy(
         self, request: governance_pb2.UpdatePolicyRequest, context: Context
@@ -112,10 +110,8 @@ class GovernanceServicer(governance_pb2_grpc.GovernanceServiceServicer):
         page = self._pages.open(request)
         before = int(page.after[0]) if page.after else 0
         found = await self._edge.read(lambda: self._verbs.list_policy_versions(name, before=before, limit=page.limit))
-        items, token = page.close(found, lambda policy: (policy.policy_version,))
-        return governance_pb2.ListPolicyVersionsResponse(
-            policies=[policy_to_wire(policy) for policy in items], next_page_token=token
-        )
+        items, token = page.close(found, lambda policy: (policy.policy_version,), policy_to_wire)
+        return governance_pb2.ListPolicyVersionsResponse(policies=items, next_page_token=token)
 
     async def CreatePromotionRequest(
         self, request: governance_pb2.CreatePromotionRequestRequest, context: Context
@@ -155,15 +151,13 @@ class GovernanceServicer(governance_pb2_grpc.GovernanceServiceServicer):
         found = await self._edge.read(
             lambda: self._verbs.list(scope.project, scope.model, states, before=before, limit=page.limit)
         )
-        items, token = page.close(found, lambda each: ((each.create_time - _EPOCH) // _MICROSECOND, each.uid))
 
-        def wanted(each: PromotionRequest) -> bool:
-            return (only is None or each.name.model in only) and (not states or each.state in states)
+        def shown(each: PromotionRequest) -> governance_pb2.PromotionRequest | None:
+            is_wanted = (only is None or each.name.model in only) and (not states or each.state in states)
+            return promotion_request_to_wire(each) if is_wanted else None
 
-        return governance_pb2.ListPromotionRequestsResponse(
-            promotion_requests=[promotion_request_to_wire(each) for each in items if wanted(each)],
-            next_page_token=token,
-        )
+        items, token = page.close(found, lambda each: ((each.create_time - _EPOCH) // _MICROSECOND, each.uid), shown)
+        return governance_pb2.ListPromotionRequestsResponse(promotion_requests=items, next_page_token=token)
 
     async def ApprovePromotion(
         self, request: governance_pb2.ApprovePromotionRequest, context: Context

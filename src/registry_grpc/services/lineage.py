@@ -74,8 +74,10 @@ class LineageServicer(lineage_pb2_grpc.LineageServiceServicer):
         page = self._pages.open(request)
         after = None if page.after is None else (EPOCH + int(page.after[0]) * _MICROSECOND, str(page.after[1]))
         found = await self._edge.read(lambda: self._verbs.list(parent, after=after, limit=page.limit))
-        items, token = page.close(found, lambda run: ((run.create_time - EPOCH) // _MICROSECOND, run.name.run))
-        return lineage_pb2.ListRunsResponse(runs=[run_to_wire(run) for run in items], next_page_token=token)
+        items, token = page.close(
+            found, lambda run: ((run.create_time - EPOCH) // _MICROSECOND, run.name.run), run_to_wire
+        )
+        return lineage_pb2.ListRunsResponse(runs=items, next_page_token=token)
 
     async def DeleteRun(self, request: lineage_pb2.DeleteRunRequest, context: Context) -> lineage_pb2.DeleteRunResponse:
         name = RunName.parse(request.name)
@@ -125,10 +127,12 @@ class LineageServicer(lineage_pb2_grpc.LineageServiceServicer):
         root, found = await self._edge.read(
             lambda: self._verbs.walk(project, node, way, visible, after=_place(page), limit=page.limit)
         )
-        steps, token = page.close(found.steps, lambda step: (step.distance, step.node.type.value, step.node.id))
+        steps, token = page.close(
+            found.steps, lambda step: (step.distance, step.node.type.value, step.node.id), step_to_wire
+        )
         return lineage_pb2.GetLineageResponse(
             root=node_to_wire(root),
-            steps=[step_to_wire(step) for step in steps],
+            steps=steps,
             next_page_token=token,
             truncated=found.truncated,
         )

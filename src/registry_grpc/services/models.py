@@ -79,8 +79,8 @@ class ModelServicer(VersionMethods, models_pb2_grpc.ModelServiceServicer):
                 conditions=conditions,
             ),
         )
-        models, token = page.close(found, lambda model: (model.name.model,))
-        return models_pb2.ListModelsResponse(models=[model_to_wire(model) for model in models], next_page_token=token)
+        models, token = page.close(found, lambda model: (model.name.model,), model_to_wire)
+        return models_pb2.ListModelsResponse(models=models, next_page_token=token)
 
     async def UpdateModel(self, request: models_pb2.UpdateModelRequest, context: Context) -> models_pb2.Model:
         name = ModelName.parse(request.model.name, "model.name")
@@ -124,9 +124,9 @@ class ModelServicer(VersionMethods, models_pb2_grpc.ModelServiceServicer):
         page = self._pages.open(request)
         after = str(page.after[0]) if page.after else ""
         found = await self._edge.read(lambda: self._models.list_aliases(name, after=after, limit=page.limit))
-        aliases, token = page.close(found, lambda alias: (alias.id,))
+        aliases, token = page.close(found, lambda alias: (alias.id,), alias_to_wire)
         return models_pb2.ListAliasesResponse(
-            aliases=[alias_to_wire(alias) for alias in aliases],
+            aliases=aliases,
             next_page_token=token,
         )
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from registry_grpc.services.paging import Key, PageTokens, Query
 
 T = TypeVar("T")
+M = TypeVar("M", bound="Message")
+MAX_PAGE_BYTES = 3 << 20
+"""A single item may be larger. gRPC's default limit for a message is 4 MiB, and a reply has more than its items."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +35,26 @@ class Page:
         """How many items to read: one more than the page holds, which tells whether there is a next one."""
         return self._size + 1
 
-    def close(self, found: Sequence[T], key: Callable[[T], tuple[Key, ...]]) -> tuple[Sequence[T], str]:
-        """The items of the page, and the token of the next one; empty at the end."""
+    def close(
+        self, found: Sequence[T], key: Callable[[T], tuple[Key, ...]], to_wire: Callable[[T], M | None]
+    ) -> tuple[list[M], str]:
+        """The messages of the page, and the token of the next one; empty at the end.
+
+        What `to_wire` makes None is left out. A page of large items ends early, so that it is no message too large.
+        """
+        messages: list[M] = []
+        left = MAX_PAGE_BYTES
+        for at, item in enumerate(found[: self._size]):
+            message = to_wire(item)
+            if message is None:
+                continue
+            left -= message.ByteSize()
+            if left < 0 and messages:
+                return messages, self._query.token(*key(found[at - 1]))
+            messages.append(message)
         if len(found) <= self._size:
-            return found, ""
-        items = found[: self._size]
-        return items, self._query.token(*key(items[-1]))
+            return messages, ""
+        return messages, self._query.token(*key(found[self._size - 1]))
 
 
 @dataclass(frozen=True, slots=True)

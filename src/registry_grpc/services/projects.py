@@ -78,9 +78,9 @@ class ProjectServicer(projects_pb2_grpc.ProjectServiceServicer):
                 after=after, limit=page.limit, descending=backwards, show_deleted=request.show_deleted, only=visible
             )
         )
-        projects, token = page.close(found, lambda project: (project.name.project,))
+        projects, token = page.close(found, lambda project: (project.name.project,), project_to_wire)
         return projects_pb2.ListProjectsResponse(
-            projects=[project_to_wire(project) for project in projects],
+            projects=projects,
             next_page_token=token,
         )
 

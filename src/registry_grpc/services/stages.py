@@ -136,9 +136,9 @@ class StageServicer(stages_pb2_grpc.StageServiceServicer):
         found = await self._edge.read(
             lambda: self._history(name, request.stage, before=before, limit=page.limit),
         )
-        rows, token = page.close(found, lambda row: (row.revision, row.index))
+        rows, token = page.close(found, lambda row: (row.revision, row.index), assignment_to_wire)
         return stages_pb2.ListStageHistoryResponse(
-            assignments=[assignment_to_wire(row) for row in rows],
+            assignments=rows,
             next_page_token=token,
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from registry_grpc.domain.errors import invalid_field
 from registry_grpc.domain.filters.fields import VERSION_FIELDS
 from registry_grpc.domain.filters.reading import read_filter
 from registry_grpc.domain.names import ModelName, ProjectName, VersionName
@@ -19,6 +20,7 @@ from registry_grpc.services.codec.versions import (
 )
 from registry_grpc.services.edge import descending
 from registry_grpc.services.masks import fields_to_create, fields_to_update
+from registry_grpc.services.pages import MAX_PAGE_BYTES
 from registry_grpc.v1 import versions_pb2
 
 if TYPE_CHECKING:
@@ -88,7 +90,11 @@ class VersionMethods:
         project = ProjectName.parse(request.parent, "parent")
         names = [VersionName.parse(name, f"names[{index}]") for index, name in enumerate(request.names)]
         versions = await self._edge.read(lambda: self._versions.batch_get(project, names))
-        return versions_pb2.BatchGetVersionsResponse(versions=[version_to_wire(version) for version in versions])
+        answer = versions_pb2.BatchGetVersionsResponse(versions=[version_to_wire(version) for version in versions])
+        if answer.ByteSize() > MAX_PAGE_BYTES:
+            size, limit = answer.ByteSize(), MAX_PAGE_BYTES
+            raise invalid_field("names", f"are versions of {size} bytes together; the limit is {limit}; ask for fewer")
+        return answer
 
     async def ListVersions(
         self, request: versions_pb2.ListVersionsRequest, context: Context
@@ -113,9 +119,9 @@ class VersionMethods:
                 conditions=conditions,
             ),
         )
-        versions, token = page.close(found, lambda version: (version.name.number,))
+        versions, token = page.close(found, lambda version: (version.name.number,), version_to_wire)
         return versions_pb2.ListVersionsResponse(
-            versions=[version_to_wire(version) for version in versions],
+            versions=versions,
             next_page_token=token,
         )
 

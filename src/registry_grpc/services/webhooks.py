@@ -108,10 +108,8 @@ class WebhookServicer(webhooks_pb2_grpc.WebhookServiceServicer):
         page = self._pages.open(request)
         after = str(page.after[0]) if page.after else ""
         found = await self._edge.read(lambda: verbs.list(parent, after=after, limit=page.limit))
-        webhooks, token = page.close(found, lambda webhook: (webhook.name.webhook,))
-        return webhooks_pb2.ListWebhooksResponse(
-            webhooks=[webhook_to_wire(webhook) for webhook in webhooks], next_page_token=token
-        )
+        webhooks, token = page.close(found, lambda webhook: (webhook.name.webhook,), webhook_to_wire)
+        return webhooks_pb2.ListWebhooksResponse(webhooks=webhooks, next_page_token=token)
 
     async def UpdateWebhook(self, request: webhooks_pb2.UpdateWebhookRequest, context: Context) -> webhooks_pb2.Webhook:
         verbs, name = self._verbs, WebhookName.parse(request.webhook.name, "webhook.name")
@@ -182,10 +180,8 @@ class WebhookServicer(webhooks_pb2_grpc.WebhookServiceServicer):
             micros, revision, index, delivery_id = page.after
             before = Place(_EPOCH + int(micros) * _MICROSECOND, int(revision), int(index), str(delivery_id))
         found = await self._edge.read(lambda: verbs.list_deliveries(parent, states, before=before, limit=page.limit))
-        items, token = page.close(found, _place_key)
-        return webhooks_pb2.ListDeliveriesResponse(
-            deliveries=[delivery_to_wire(delivery) for delivery in items], next_page_token=token
-        )
+        items, token = page.close(found, _place_key, delivery_to_wire)
+        return webhooks_pb2.ListDeliveriesResponse(deliveries=items, next_page_token=token)
 
     async def RedeliverDeliveries(
         self, request: webhooks_pb2.RedeliverDeliveriesRequest, context: Context

@@ -251,7 +251,7 @@ class Dependency(_message.Message):
     ecosystem: _builtins.str
     """Packaging system, e.g. `pypi`, `conda`, `npm`, `deb`."""
     name: _builtins.str
-    """Name, normalised as the ecosystem does (PyPI: PEP 503)."""
+    """Name; the registry keeps it as the ecosystem normalises it (PyPI: PEP 503)."""
     version: _builtins.str
     """Version or version specifier."""
     marker: _builtins.str

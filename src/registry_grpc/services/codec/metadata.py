@@ -16,6 +16,7 @@ from registry_grpc.domain.metadata import (
     Signature,
     TensorSpec,
 )
+from registry_grpc.domain.packages import normalised_package
 from registry_grpc.services.codec.enums import DATA_TYPE, DIRECTION
 from registry_grpc.services.codec.times import (
     optional_time_from_wire,
@@ -129,8 +130,9 @@ def dependency_to_wire(dependency: Dependency) -> metadata_pb2.Dependency:
 
 
 def dependency_from_wire(message: metadata_pb2.Dependency) -> Dependency:
-    """A package the model needs."""
-    return Dependency(message.ecosystem, message.name, message.version, message.marker)
+    """A package the model needs, under the name that its ecosystem knows it by: whoever looks for it uses that."""
+    name = normalised_package(message.ecosystem, message.name)
+    return Dependency(message.ecosystem, name, message.version, message.marker)
 
 
 def metric_to_wire(metric: Metric) -> metadata_pb2.Metric:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from registry_grpc.domain.errors import invalid_field
 from registry_grpc.domain.metadata import (
     CodeRevision,
     DatasetVersion,
@@ -63,14 +64,11 @@ def run_to_wire(run: TrainingRun) -> metadata_pb2.TrainingRun:
 
 
 def run_from_wire(message: metadata_pb2.TrainingRun, path: str) -> TrainingRun:
-    """Raises: INVALID_FIELD."""
-    return TrainingRun(
-        id=message.id,
-        uri=message.uri,
-        start_time=optional_time_from_wire(message, "start_time", path),
-        end_time=optional_time_from_wire(message, "end_time", path),
-        hardware=message.hardware,
-    )
+    """Raises: INVALID_FIELD, also for an end before the start."""
+    start, end = (optional_time_from_wire(message, field, path) for field in ("start_time", "end_time"))
+    if start is not None and end is not None and end < start:
+        raise invalid_field(f"{path}.end_time", "is before start_time")
+    return TrainingRun(id=message.id, uri=message.uri, start_time=start, end_time=end, hardware=message.hardware)
 
 
 def code_to_wire(code: CodeRevision) -> metadata_pb2.CodeRevision:

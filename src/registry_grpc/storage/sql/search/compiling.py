@@ -43,9 +43,9 @@ _DEPLOYMENT_COLUMNS = {
 }
 
 
-def version_where(tree: Tree[Condition]) -> Bool:
-    """What a filter asks of rows of `version`."""
-    return _folded(tree, _of_version)
+def version_where(tree: Tree[Condition], *, one_by_one: bool = False) -> Bool:
+    """What a filter asks of rows of `version`; `one_by_one` when there are few of these, each to be looked at."""
+    return _folded(tree, lambda one: _of_version(one, one_by_one))
 
 
 def model_where(tree: Tree[Condition]) -> Bool:
@@ -69,7 +69,7 @@ def _of_model(one: Condition) -> Bool:
     return matches(MODEL_COLUMNS[one.field], one)
 
 
-def _of_version(one: Condition) -> Bool:
+def _of_version(one: Condition, one_by_one: bool) -> Bool:  # noqa: FBT001 - passed on
     if one.field == "aliases":
         mine = and_(pointer.c.version_uid == version_table.c.uid, pointer.c.kind == PointerKind.ALIAS)
         return exists().where(mine, matches(pointer.c.id, one))
@@ -80,24 +80,24 @@ def _of_version(one: Condition) -> Bool:
         return exists().where(_running(), matches(_DEPLOYMENT_COLUMNS[one.field], one))
     if one.field in VERSION_COLUMNS:
         return matches(VERSION_COLUMNS[one.field], one)
-    return _by_rows(one)
+    return _by_rows(one, one_by_one)
 
 
-def _by_rows(one: Condition) -> Bool:
+def _by_rows(one: Condition, one_by_one: bool) -> Bool:  # noqa: FBT001 - passed on
     """Of fields that are kept as rows. One text that is empty has no row."""
     if one.field == "executable":
-        found = rows_of_version(replace(one, comparison=Comparison.PRESENT)).exist()
+        found = rows_of_version(replace(one, comparison=Comparison.PRESENT)).exist(one_by_one=one_by_one)
         return found if (one.comparison is Comparison.EQUAL) == one.operand else not_(found)
     if VERSION_FIELDS[one.field].shape is not Shape.ONE or one.comparison is Comparison.PRESENT:
-        return rows_of_version(one).exist()
+        return rows_of_version(one).exist(one_by_one=one_by_one)
     positive = _NEGATED.get(one.comparison)
     if positive is not None:
-        return not_(_by_rows(replace(one, comparison=positive)))
+        return not_(_by_rows(replace(one, comparison=positive), one_by_one))
     if not one.operand:
         # What is empty equals the empty text; everything begins with it, and has it inside.
-        present = rows_of_version(replace(one, comparison=Comparison.PRESENT)).exist()
+        present = rows_of_version(replace(one, comparison=Comparison.PRESENT)).exist(one_by_one=one_by_one)
         return not_(present) if one.comparison is Comparison.EQUAL else true()
-    return rows_of_version(one).exist()
+    return rows_of_version(one).exist(one_by_one=one_by_one)
 
 
 def _running() -> Bool:

@@ -7,6 +7,7 @@ so it is looked up: whoever has few rows for one of the conditions that must all
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, func, select
@@ -28,7 +29,11 @@ if TYPE_CHECKING:
     from registry_grpc.storage.sql.session import Session
 
 FEW = 1000
+"""Named one by one."""
+SORTED = 4000
+"""Looking up and sorting so many takes less time than looking at each version along the names until a page is full."""
 MANY = 30_000
+"""For what looks at all that is found."""
 _TRIED = 8
 _ALONG_AN_INDEX = frozenset(
     {
@@ -44,31 +49,50 @@ _ALONG_AN_INDEX = frozenset(
 _ELSEWHERE = frozenset({"aliases", "deployed", "executable"})
 
 
-def few_versions(session: Session, tree: Tree[Condition], visible: Visible) -> Sequence[str] | None:
-    """Uids of versions among which everything is that `tree` asks for; None when there are more than `FEW`."""
+@dataclass(frozen=True, slots=True)
+class Lead:
+    """The versions a search begins with: their uids, or what selects these."""
+
+    versions: Sequence[str] | Select[Any]
+    rest: Tree[Condition]
+    """What is still to be asked of them."""
+
+
+def lead_to_page(session: Session, tree: Tree[Condition], visible: Visible) -> Lead | None:
+    """What a page in order of names begins with; None when too many versions fulfil each of the conditions."""
     best: Sequence[str] | None = None
+    chosen: Condition | None = None
     for one in _candidates(tree):
         rows = rows_of_version(one)
         limit = FEW if best is None else len(best)
         found = session.all(rows.owners(in_projects(rows.table.c.project, visible)).limit(limit + 1))
         if len(found) <= limit:
-            best = [row[0] for row in found]
+            best, chosen = [row[0] for row in found], one
         if best is not None and not best:
             break
-    return best
+    if best is None or chosen is None:
+        return lead_to_all(session, tree, visible, SORTED)
+    return Lead(best, _without(tree, chosen))
 
 
-def leading_rows(session: Session, tree: Tree[Condition], visible: Visible) -> Select[Any] | None:
-    """Who has the rows of the condition that has the fewest, for what looks at all that is found; None without any."""
-    best: Select[Any] | None = None
-    least = MANY
+def lead_to_all(session: Session, tree: Tree[Condition], visible: Visible, most: int = MANY) -> Lead | None:
+    """What a search begins with that looks at all it finds: who fulfils the condition with the fewest rows."""
+    best: Lead | None = None
+    least = most
     for one in _candidates(tree):
         rows = rows_of_version(one)
-        owners = rows.owners(in_projects(rows.table.c.project, visible))
-        counted = session.one(select(func.count()).select_from(owners.limit(least + 1).subquery("counted")))
+        among = in_projects(rows.table.c.project, visible)
+        # Rows, not owners: telling these apart takes longer than the answer is worth.
+        counted = session.one(select(func.count()).select_from(rows.of_all(among).limit(least + 1).subquery("counted")))
         if counted is not None and counted[0] <= least:
-            best, least = owners, int(counted[0])
+            best, least = Lead(rows.owners(among), _without(tree, one)), int(counted[0])
     return best
+
+
+def _without(tree: Tree[Condition], condition: Condition) -> Tree[Condition]:
+    """`tree` without a condition that is fulfilled."""
+    parts = tree.parts if isinstance(tree, And) else (tree,)
+    return And(tuple(part for part in parts if part is not condition))
 
 
 def _candidates(tree: Tree[Condition]) -> list[Condition]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, and_, false, literal, or_, tuple_
@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, and_, false, literal, or_, tuple_
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import Select
+    from sqlalchemy import FromClause, Select
 
     from registry_grpc.storage.sql.session import Record
 
@@ -66,6 +66,17 @@ def page(statement: Select[Any], keys: Sequence[Key], last: Sequence[object] | N
         statement = statement.where(after(keys, last))
     sorts = [key.column.label(f"sort_{at}") for at, key in enumerate(keys)]
     return statement.add_columns(*sorts).order_by(*(part for key in keys for part in key.sorted)).limit(limit)
+
+
+def again(keys: Sequence[Key], found: FromClause) -> Sequence[ColumnElement[Any]]:
+    """ORDER BY for what is joined to a page; a join need not keep its order."""
+    sorts = [replace(key, column=found.c[f"sort_{at}"]) for at, key in enumerate(keys)]
+    return [part for key in sorts for part in key.sorted]
+
+
+def sort_columns(keys: Sequence[Key], found: FromClause) -> Sequence[ColumnElement[Any]]:
+    """The values of the keys in a page, for whoever joins it."""
+    return [found.c[f"sort_{at}"] for at in range(len(keys))]
 
 
 def sort_values(row: Record, keys: Sequence[Key]) -> tuple[Any, ...]:

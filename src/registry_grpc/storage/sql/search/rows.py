@@ -35,15 +35,24 @@ class Rows:
     predicates: Callable[[Mapping[str, ColumnElement[Any]]], Sequence[Bool]]
     """What a row must satisfy, asked of its columns by name."""
 
-    def exist(self) -> Bool:
-        """Whether a version or model has one: it is looked for among those of the version, of which there are few."""
+    def exist(self, *, one_by_one: bool = False) -> Bool:
+        """Whether a version or model has one: it is looked for among those of the version, of which there are few.
+
+        `one_by_one`: for each version by itself. PostgreSQL would rather read the rows of all versions first; it takes
+        OFFSET as a reason not to.
+        """
         columns = {column.key: unindexed(column) for column in self.table.c}
         mine = select(literal(1)).select_from(self.table).where(self.uid == self.owner, *self.predicates(columns))
-        return mine.correlate(self.owner.table).exists()
+        mine = mine.correlate(self.owner.table)
+        return (mine.offset(0) if one_by_one else mine).exists()
+
+    def of_all(self, projects: ColumnElement[bool]) -> Select[Any]:
+        """Whose each row is, found along the index of values: somebody with several rows comes several times."""
+        return select(self.uid).where(projects, *self.predicates(dict(self.table.c.items())))
 
     def owners(self, projects: ColumnElement[bool]) -> Select[Any]:
-        """Whose rows there are, found along the index of values."""
-        return select(self.uid).where(projects, *self.predicates(dict(self.table.c.items()))).distinct()
+        """Whose rows there are, each once."""
+        return self.of_all(projects).distinct()
 
 
 def rows_of_version(one: Condition) -> Rows:

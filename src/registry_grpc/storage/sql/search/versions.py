@@ -9,9 +9,9 @@ from sqlalchemy import BigInteger, ColumnElement, and_, literal, or_, select, tr
 
 from registry_grpc.ports.search import VersionHit
 from registry_grpc.storage.sql.search.compiling import version_where
-from registry_grpc.storage.sql.search.driving import few_versions, in_projects, leading_rows
+from registry_grpc.storage.sql.search.driving import in_projects, lead_to_all, lead_to_page
 from registry_grpc.storage.sql.search.matching import unindexed
-from registry_grpc.storage.sql.search.ordering import Key, page, sort_values
+from registry_grpc.storage.sql.search.ordering import Key, again, page, sort_columns, sort_values
 from registry_grpc.storage.sql.search.texts import ranked
 from registry_grpc.storage.sql.tables import model, version_metric
 from registry_grpc.storage.sql.tables import version as table
@@ -56,13 +56,18 @@ class Query:
 def found_versions(session: Session, wanted: Search, *, whole: bool = False) -> Query:
     """What a search finds; `whole` when all of it will be looked at, not a page."""
     # What is sorted by rank is looked at whole too.
-    few = (leading_rows if whole or wanted.words else few_versions)(session, wanted.conditions, wanted.visible)
-    by_name = few is None and not wanted.words and (not wanted.order or wanted.order[0].field == "name")
+    lead = (lead_to_all if whole or wanted.words else lead_to_page)(session, wanted.conditions, wanted.visible)
+    by_name = lead is None and not wanted.words and (not wanted.order or wanted.order[0].field == "name")
     # Whoever knows the few by uid, or goes by another order, shall not look along the names.
     project = table.c.project if by_name else unindexed(table.c.project)
-    where = [~model.c.buried, seen(wanted.visible, project, table.c.model), version_where(wanted.conditions)]
-    if few is not None:
-        where.append(table.c.uid.in_(few))
+    conditions = wanted.conditions if lead is None else lead.rest
+    where = [
+        ~model.c.buried,
+        seen(wanted.visible, project, table.c.model),
+        version_where(conditions, one_by_one=lead is not None),
+    ]
+    if lead is not None:
+        where.append(table.c.uid.in_(lead.versions))
     if not wanted.show_deleted:
         where += [table.c.delete_time.is_(None), model.c.delete_time.is_(None)]
     source: FromClause = table.join(model, model.c.uid == table.c.model_uid)
@@ -118,7 +123,13 @@ def _page(
         query.where.append(~select(row.c.idx).where(_is_end(row, without.metric, highest=without.descending)).exists())
     keys = _keys(order, query, wanted.visible, led=without is None)
     columns = list(table.c) if full else BASIC
-    statement = page(select(*columns, ALIASES).select_from(query.source).where(*query.where), keys, last, limit)
+    # The page first, then its rows: what is sorted shall be narrow, and nobody's aliases looked up in vain.
+    found = page(select(table.c.uid).select_from(query.source).where(*query.where), keys, last, limit).subquery("page")
+    statement = (
+        select(*columns, ALIASES, *sort_columns(keys, found))
+        .select_from(table.join(found, found.c.uid == table.c.uid))
+        .order_by(*again(keys, found))
+    )
     return [VersionHit(to_version(row), sort_values(row, keys)) for row in session.all(statement)]
 
 
