@@ -10,9 +10,9 @@ STORE ?= embedded
 WORKERS ?= 2
 PYTEST_ARGS ?=
 # Tests of other targets: they need tools that take minutes to build.
-ELSEWHERE := --ignore=tests/bench --ignore=tests/chart --ignore=tests/image --ignore=tests/kubernetes
+ELSEWHERE := --ignore=tests/bench --ignore=tests/chart --ignore=tests/image --ignore=tests/kubernetes --ignore=tests/clients
 
-.PHONY: help demo test test-kubernetes check lint types gen lock bench soak seeded services clients chart venv format clean
+.PHONY: help demo test test-kubernetes check lint types gen lock bench soak seeded services clients conformance skew chart venv format clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":[^#]*## "} /^[a-z][a-zA-Z_-]*:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,8 @@ check: lint types ## Everything CI runs: lint, types, generated-code diff, then 
 	scripts/docs --check
 	scripts/slo --check
 	@$(MAKE) test
+	@$(MAKE) clients
+	@$(MAKE) conformance
 	@$(MAKE) chart
 	@$(MAKE) test-kubernetes
 
@@ -67,8 +69,15 @@ seeded: .venv/.stamp services ## Put known bugs into a copy and see the proofs n
 services: ## Start this clone's PostgreSQL and MinIO (scripts/services stop ends them)
 	@scripts/services start
 
-clients: ## Build and test the Go, Java and TypeScript clients (not written yet)
-	@echo "clients/: see clients/README.md; a later milestone" >&2; exit 1
+clients: .venv/.stamp ## Build, lint and test the Go, Java and TypeScript clients (WHAT="go java typescript")
+	$(BIN)/python -m tests.clients $(WHAT)
+
+conformance: .venv/.stamp services ## Run every case in four languages against both deployments, then kills and memory
+	$(BIN)/python -m tests.conformance
+	$(BIN)/pytest tests/clients $(PYTEST_ARGS) || scripts/again $(PYTEST_ARGS)
+
+skew: .venv/.stamp ## Run the cases by clients built from the contract before its last change (COMMIT=…)
+	$(BIN)/python -m tests.clients.skew $(COMMIT)
 
 chart: .venv/.stamp services ## Lint, validate and test the Helm chart and the image; builds Helm on first use
 	scripts/chart --check

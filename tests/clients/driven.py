@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.conformance.running import DRIVERS
+from tests.conformance.running import driver_of
 
 Line = dict[str, Any]
 PATIENCE_S = 300.0
@@ -95,7 +95,7 @@ def driving(language: str, endpoint: str, token: str, steps: list[Any], place: P
     file.write_text(json.dumps({"cases": [{"name": "one", "steps": steps}]}))
     clean = {name: value for name, value in os.environ.items() if not name.startswith("MREG_")}
     with subprocess.Popen(
-        [DRIVERS[language], file],
+        [driver_of(language), file],
         env=clean | {"MREG_ENDPOINT": endpoint, "MREG_TOKEN": token},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

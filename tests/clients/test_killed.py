@@ -6,7 +6,7 @@ from registry_grpc.client import Registry
 from registry_grpc.client.manifest import FileDigest, manifest_digest
 from tests.clients.driven import driving
 from tests.conformance.cases import sha256_of, write
-from tests.conformance.running import DRIVERS
+from tests.conformance.running import LANGUAGES
 from tests.kit.server import distributed, running
 
 MIB = 1 << 20
@@ -16,7 +16,7 @@ PERSISTED_BEHIND = 128 * MIB
 MODELS = 40
 
 
-@pytest.mark.parametrize("language", DRIVERS)
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_an_upload_goes_on_when_the_server_was_killed(language, postgres_url, minio_bucket, tmp_path):
     file = tmp_path / "files" / "weights.bin"
     write(file, {"size": SIZE, "seed": language})
@@ -37,7 +37,7 @@ def test_an_upload_goes_on_when_the_server_was_killed(language, postgres_url, mi
             assert [each.digest.sha256 for each in registry.list_artifacts("m/1")] == [sha256_of(file)]
 
 
-@pytest.mark.parametrize("language", DRIVERS)
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_a_watch_misses_nothing_when_the_server_was_killed(language, tmp_path):
     steps = [
         {"watch": "w", "parent": "projects/default", "types": ["Model"], "state": True},

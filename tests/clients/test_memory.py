@@ -6,14 +6,14 @@ import pytest
 
 from tests.clients.driven import Driver, driving
 from tests.conformance.cases import sha256_of, write
-from tests.conformance.running import DRIVERS
+from tests.conformance.running import LANGUAGES
 from tests.kit.server import running
 
 SIZE = 2 << 30
 MOST_MIB = 128
 
 
-@pytest.mark.parametrize("language", DRIVERS)
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_two_gib_up_and_down_take_little_memory(language, tmp_path):
     file = tmp_path / "files" / "weights.bin"
     write(file, {"size": SIZE, "seed": language})

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from tests.conformance.cases import load
-from tests.conformance.running import DRIVERS, Place, Result, run
+from tests.conformance.running import LANGUAGES, Place, Result, run
 from tests.kit.engines import fresh_bucket, fresh_database, service_environment
 from tests.kit.server import distributed, running
 
@@ -22,7 +22,7 @@ MOST_SHOWN = 40
 def main() -> int:
     """0 when every case passed everywhere."""
     asked = argparse.ArgumentParser(description=__doc__)
-    asked.add_argument("--languages", nargs="+", default=list(DRIVERS), choices=list(DRIVERS))
+    asked.add_argument("--languages", nargs="+", default=LANGUAGES, choices=LANGUAGES)
     asked.add_argument("--deployments", nargs="+", default=[EMBEDDED, DISTRIBUTED], choices=[EMBEDDED, DISTRIBUTED])
     asked.add_argument("--only", default="", help="cases whose name has this in it")
     given = asked.parse_args()

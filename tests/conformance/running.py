@@ -18,13 +18,13 @@ from tests.conformance.driver import Case as Variables
 from tests.conformance.matching import differences, file_differences
 
 ROOT = Path(__file__).parents[2]
-DRIVERS = {
-    "python": ROOT / "clients/python/conformance/run",
-    "go": ROOT / "clients/go/conformance/run",
-    "java": ROOT / "clients/java/conformance/run",
-    "typescript": ROOT / "clients/typescript/conformance/run",
-}
+LANGUAGES = ("python", "go", "java", "typescript")
 TIME_LIMIT_S = 900
+
+
+def driver_of(language: str, root: Path = ROOT) -> Path:
+    """What runs the cases of a language, in a tree of this repository."""
+    return root / "clients" / language / "conformance" / "run"
 
 
 @dataclass
@@ -46,7 +46,7 @@ class Place:
     scratch: Path
 
 
-def run(language: str, cases: list[Case], at: Place) -> list[Result]:
+def run(language: str, cases: list[Case], at: Place, root: Path = ROOT) -> list[Result]:
     """Every case through one driver."""
     with Registry(at.endpoint, token=at.token) as registry, _dead_ends() as ends:
         known = [
@@ -54,7 +54,7 @@ def run(language: str, cases: list[Case], at: Place) -> list[Result]:
             for number, case in enumerate(cases)
         ]
         steps = [[filled(step, names) for step in case.steps] for case, names in zip(cases, known, strict=True)]
-        lines = _driven(language, cases, steps, at)
+        lines = _driven(driver_of(language, root), cases, steps, at)
     return [judged(case, its, lines[case.name], names) for case, its, names in zip(cases, steps, known, strict=True)]
 
 
@@ -72,15 +72,15 @@ class _dead_ends:  # noqa: N801 - used as a context manager only
         self._silent.close()
 
 
-def _driven(language: str, cases: list[Case], steps: list[list[Any]], at: Place) -> dict[str, list[dict[str, Any]]]:
+def _driven(driver: Path, cases: list[Case], steps: list[list[Any]], at: Place) -> dict[str, list[dict[str, Any]]]:
     """What the driver printed, by case."""
     bare = [[{key: step[key] for key in step if key not in FOR_THE_RUNNER} for step in its] for its in steps]
     given = {"cases": [{"name": case.name, "steps": its} for case, its in zip(cases, bare, strict=True)]}
-    file = at.scratch / f"{language}.json"
+    file = at.scratch / "cases.json"
     file.write_text(json.dumps(given))
     clean = {name: value for name, value in os.environ.items() if not name.startswith("MREG_")}
     done = subprocess.run(
-        [DRIVERS[language], file],
+        [driver, file],
         env=clean | {"MREG_ENDPOINT": at.endpoint, "MREG_TOKEN": at.token},
         stdout=subprocess.PIPE,
         stdin=subprocess.DEVNULL,
@@ -89,7 +89,7 @@ def _driven(language: str, cases: list[Case], steps: list[list[Any]], at: Place)
         check=False,
     )
     if done.returncode:
-        raise RuntimeError(f"the driver of {language} ended with {done.returncode}")
+        raise RuntimeError(f"{driver} ended with {done.returncode}")
     lines = defaultdict(list)
     for line in done.stdout.splitlines():
         said = json.loads(line)
