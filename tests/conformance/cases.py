@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import re
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -128,6 +129,8 @@ def prepare(case: Case, registry: Registry, project: str, place: Path) -> dict[s
     """Make what a case begins with; returns its variables."""
     registry.create_project(project)
     known = {"project": f"projects/{project}", "pid": project, "files": str(place / "files"), "scratch": str(place)}
+    # Of its own each time: the registry remembers them.
+    known |= {f"uuid{number}": str(uuid.uuid5(uuid.NAMESPACE_URL, f"{project}/{number}")) for number in range(1, 10)}
     for directory, files in case.files.items():
         for path, content in files.items():
             write(place / "files" / directory / path, content)
