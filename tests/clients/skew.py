@@ -1,4 +1,4 @@
-"""Clients built from an earlier contract against the server of this tree: `python -m tests.clients.skew COMMIT [LANGUAGE…]`.
+"""Clients of an earlier contract against the server of this tree: `python -m tests.clients.skew COMMIT [LANGUAGE…]`.
 
 The default is the contract before its last change. Cases that ask for what that contract does not have are left out.
 Clients know services by name, so a contract that lacks one of them is too old to build them from.
