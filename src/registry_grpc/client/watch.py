@@ -72,6 +72,8 @@ class Watch:
         self._held: list[events_pb2.Event] = []
         """Of a revision that did not come whole yet."""
         self._pause_s = FIRST_PAUSE_S
+        self._is_renewed = False
+        """Whether the last call began because the token of the one before had ended."""
         self._changes = self._run()
 
     @property
@@ -120,7 +122,7 @@ class Watch:
         for message in self._call:
             if self._closed.is_set():
                 return
-            self._pause_s = FIRST_PAUSE_S
+            self._pause_s, self._is_renewed = FIRST_PAUSE_S, False
             yield from self._changes_of(message)
             if message.kind == _Kind.KIND_CLOSING:
                 self._closed.wait(message.reconnect_after.ToMicroseconds() / 1e6)
@@ -160,6 +162,11 @@ class Watch:
                 raise error
             self._request.resume_token = ""
             self._request.send_initial_state = True
+            return
+        if error.reason == "TOKEN_EXPIRED" and not self._is_renewed:
+            # A stream ends with its token. The next one takes what a login or a rotated file has by now; once, because
+            # a token that was merely given ends for good.
+            self._is_renewed = True
             return
         if not is_transient(error):
             raise error
