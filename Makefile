@@ -48,11 +48,12 @@ lint: .venv/.stamp ## Check style, import layers and the contract
 types: .venv/.stamp ## Check types (mypy --strict on src)
 	$(BIN)/mypy
 
-gen: .venv/.stamp ## Generate src/registry_grpc/v1 from proto/, the generated docs, what follows from slo/ and the chart's schema
+gen: .venv/.stamp ## Generate src/registry_grpc/v1 and Go's code from proto/, the generated docs, what follows from slo/ and the chart's schema
 	scripts/gen
 	scripts/docs
 	scripts/slo
 	scripts/chart
+	clients/go/generate
 
 lock: .venv/.stamp ## Pin dependencies by hash after a change in pyproject.toml (UPGRADE=--all or names)
 	scripts/lock $(UPGRADE)
@@ -72,7 +73,7 @@ services: ## Start this clone's PostgreSQL and MinIO (scripts/services stop ends
 clients: .venv/.stamp ## Build, lint and test the Go, Java and TypeScript clients (WHAT="go java typescript")
 	$(BIN)/python -m tests.clients $(WHAT)
 
-conformance: .venv/.stamp services ## Run every case in four languages against both deployments, then kills and memory
+conformance: .venv/.stamp services ## Run every case in four languages against both deployments, then kill servers and measure memory
 	$(BIN)/python -m tests.conformance
 	$(BIN)/pytest tests/clients $(PYTEST_ARGS) || scripts/again $(PYTEST_ARGS)
 

@@ -631,7 +631,7 @@ type Dependency struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Packaging system, e.g. `pypi`, `conda`, `npm`, `deb`.
 	Ecosystem string `protobuf:"bytes,1,opt,name=ecosystem,proto3" json:"ecosystem,omitempty"`
-	// Name, normalised as the ecosystem does (PyPI: PEP 503).
+	// Name; the registry keeps it as the ecosystem normalises it (PyPI: PEP 503).
 	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
 	// Version or version specifier.
 	Version string `protobuf:"bytes,3,opt,name=version,proto3" json:"version,omitempty"`
