@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 M = TypeVar("M", bound="Message")
-MAX_PAGE_BYTES = 3 << 20
+MAX_PAGE_BYTES = 7 << 19
 """A single item may be larger. gRPC's default limit for a message is 4 MiB, and a reply has more than its items."""
 
 
