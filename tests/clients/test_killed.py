@@ -9,6 +9,7 @@ from tests.conformance.cases import sha256_of, write
 from tests.conformance.running import LANGUAGES
 from tests.kit.server import distributed, running
 
+pytestmark = pytest.mark.timeout(600)
 MIB = 1 << 20
 SIZE = 512 * MIB
 PERSISTED_BEHIND = 128 * MIB

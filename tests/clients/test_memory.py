@@ -9,6 +9,7 @@ from tests.conformance.cases import sha256_of, write
 from tests.conformance.running import LANGUAGES
 from tests.kit.server import running
 
+pytestmark = pytest.mark.timeout(600)
 SIZE = 2 << 30
 MOST_MIB = 128
 
