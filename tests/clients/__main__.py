@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 
-from tests.conformance.running import LANGUAGES, ROOT
+from tests.conformance.running import LANGUAGES, ROOT, environment_of
 from tests.kit.server import running
 
 
@@ -17,8 +16,7 @@ def main() -> int:
     for language in wanted:
         place = ROOT / "clients" / language
         with running() as server:
-            clean = {name: value for name, value in os.environ.items() if not name.startswith("MREG_")}
-            env = clean | {"MREG_ENDPOINT": server.endpoint, "MREG_TOKEN": server.token}
+            env = environment_of(server.endpoint, server.token)
             for script in (["generate", "--check"], ["check"]):
                 print(f"== {language}: {' '.join(script)}", flush=True)
                 if subprocess.run([place / script[0], *script[1:]], env=env, cwd=place, check=False).returncode:

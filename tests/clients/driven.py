@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.conformance.running import driver_of
+from tests.bench.harness import rss_mib
+from tests.conformance.running import driver_of, environment_of
 
 Line = dict[str, Any]
 PATIENCE_S = 300.0
-PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 class Driver:
@@ -71,11 +71,11 @@ class Driver:
 
     def rss_mib(self) -> float:
         """Resident memory of the driver and whatever it started, MiB."""
-        total = 0
+        total = 0.0
         for pid in tree(self.process.pid):
             with contextlib.suppress(OSError):
-                total += int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-        return total * PAGE_BYTES / (1 << 20)
+                total += rss_mib(pid)
+        return total
 
 
 def tree(pid: int) -> list[int]:
@@ -93,10 +93,9 @@ def driving(language: str, endpoint: str, token: str, steps: list[Any], place: P
     """A driver at work on these steps; killed afterwards."""
     file = place / f"{language}.json"
     file.write_text(json.dumps({"cases": [{"name": "one", "steps": steps}]}))
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("MREG_")}
     with subprocess.Popen(
         [driver_of(language), file],
-        env=clean | {"MREG_ENDPOINT": endpoint, "MREG_TOKEN": token},
+        env=environment_of(endpoint, token),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

@@ -146,8 +146,8 @@ def prepare(case: Case, registry: Registry, project: str, place: Path) -> dict[s
             known[f"{model}{number}.digest"] = made.manifest_digest
         known[model] = f"projects/{project}/models/{model}"
     for account, roles in case.given.get("accounts", {}).items():
-        made = access_pb2.CreateServiceAccountRequest(parent=f"projects/{project}", service_account_id=account)
-        registry.connection.write(registry.connection.stubs.access.CreateServiceAccount, made)
+        request = access_pb2.CreateServiceAccountRequest(parent=f"projects/{project}", service_account_id=account)
+        registry.connection.write(registry.connection.stubs.access.CreateServiceAccount, request)
         known[account] = _token(registry, project, f"serviceAccount:{project}/{account}", roles)
     for person, roles in case.given.get("people", {}).items():
         known[person] = _token(registry, project, f"user:{person}", roles)

@@ -36,22 +36,6 @@ from registry_grpc.v1 import events_pb2, versions_pb2
 PATIENCE_S = 20.0
 REPORTED_BYTES = 16 << 20
 _VARIABLE = re.compile(r"\$\{([^}]+)\}")
-_SERVICES = {
-    "ServerService": "server",
-    "ProjectService": "projects",
-    "ModelService": "models",
-    "StageService": "stages",
-    "ArtifactService": "artifacts",
-    "AuditService": "audit",
-    "EventService": "events",
-    "DeploymentService": "deployments",
-    "AccessService": "access",
-    "CatalogueService": "catalogue",
-    "EvidenceService": "evidence",
-    "LineageService": "lineage",
-    "GovernanceService": "governance",
-    "WebhookService": "webhooks",
-}
 
 Step = dict[str, Any]
 Reply = dict[str, Any]
@@ -175,9 +159,9 @@ def as_json(message: Message) -> Any:
 def method_of(connection: Connection, name: str) -> tuple[Any, type[Message]]:
     """The stub's method and the class of its request."""
     service, method = name.split(".")
-    stub = getattr(getattr(connection.stubs, _SERVICES[service]), method)
+    stubs = {type(stub).__name__: stub for stub in vars(connection.stubs).values()}
     found = Default().FindMethodByName(f"registry_grpc.v1.{name}")
-    return stub, message_factory.GetMessageClass(found.input_type)
+    return getattr(stubs[f"{service}Stub"], method), message_factory.GetMessageClass(found.input_type)
 
 
 def send(registry: Registry, step: Step, name: str, request: Message) -> Message:

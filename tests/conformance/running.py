@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import socket
@@ -58,18 +59,20 @@ def run(language: str, cases: list[Case], at: Place, root: Path = ROOT) -> list[
     return [judged(case, its, lines[case.name], names) for case, its, names in zip(cases, steps, known, strict=True)]
 
 
-class _dead_ends:  # noqa: N801 - used as a context manager only
+@contextlib.contextmanager
+def _dead_ends() -> Iterator[dict[str, str]]:
     """Endpoints where nobody answers, and where nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        refused = gone.getsockname()[1]
+    # Never accepted from: the connection is made by the kernel, and nothing is ever said on it.
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:
+        yield {"silent": f"127.0.0.1:{silent.getsockname()[1]}", "refused": f"127.0.0.1:{refused}"}
 
-    def __enter__(self) -> dict[str, str]:
-        # Never accepted from: the connection is made by the kernel, and nothing is ever said on it.
-        self._silent = socket.create_server(("127.0.0.1", 0), backlog=64)
-        with socket.create_server(("127.0.0.1", 0)) as gone:
-            refused = gone.getsockname()[1]
-        return {"silent": f"127.0.0.1:{self._silent.getsockname()[1]}", "refused": f"127.0.0.1:{refused}"}
 
-    def __exit__(self, *_: object) -> None:
-        self._silent.close()
+def environment_of(endpoint: str, token: str) -> dict[str, str]:
+    """What a client is started with: this server, and nothing of the developer's."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("MREG_")}
+    return clean | {"MREG_ENDPOINT": endpoint, "MREG_TOKEN": token}
 
 
 def _driven(driver: Path, cases: list[Case], steps: list[list[Any]], at: Place) -> dict[str, list[dict[str, Any]]]:
@@ -78,10 +81,9 @@ def _driven(driver: Path, cases: list[Case], steps: list[list[Any]], at: Place) 
     given = {"cases": [{"name": case.name, "steps": its} for case, its in zip(cases, bare, strict=True)]}
     file = at.scratch / "cases.json"
     file.write_text(json.dumps(given))
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("MREG_")}
     done = subprocess.run(
         [driver, file],
-        env=clean | {"MREG_ENDPOINT": at.endpoint, "MREG_TOKEN": at.token},
+        env=environment_of(at.endpoint, at.token),
         stdout=subprocess.PIPE,
         stdin=subprocess.DEVNULL,
         text=True,

@@ -93,8 +93,7 @@ class ArtifactCalls(StageCalls):
         report, stop = progress or silent, threading.Event()
         with local_file(path, source) as local:
             (hashed,) = hash_files([local], 1, stop, report)
-            FileUpload(self._connection, version, hashed, stop, report).run()
-        return self.get_artifact(version, path)
+            return FileUpload(self._connection, version, hashed, stop, report).run()
 
     def sign_url(self, ref: str, path: str, *, ttl_s: int | None = None) -> artifacts_pb2.SignArtifactUrlResponse:
         """A URL with which anyone can GET the file for `ttl_s` seconds (5 minutes); not every server gives one."""

@@ -47,8 +47,8 @@ class FileUpload:
     stop: threading.Event
     report: Report
 
-    def run(self, upload: artifacts_pb2.Upload | None = None) -> None:
-        """Send the file; `upload` is one of it that is already open.
+    def run(self, upload: artifacts_pb2.Upload | None = None) -> artifacts_pb2.Artifact:
+        """Send the file, and return what it is in the draft; `upload` is one of it that is already open.
 
         Raises: RegistryError; IntegrityError when the file changed meanwhile.
         """
@@ -71,6 +71,7 @@ class FileUpload:
             if upload.persisted_size > before:
                 patience.moved()
         self.tell(self.file.digest.size_bytes)
+        return upload.artifact
 
     def _start(self) -> artifacts_pb2.Upload:
         digest = self.file.digest
