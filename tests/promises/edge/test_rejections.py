@@ -1,6 +1,5 @@
 """What it costs the server to say no: its CPU time per refused call, against a server that only echoes. P14."""
 
-import statistics
 import time
 from contextlib import ExitStack
 
@@ -18,7 +17,7 @@ GET = "/registry_grpc.v1.ModelService/GetModel"
 WRITE = "/registry_grpc.v1.ArtifactService/WriteUpload"
 INVALID = message(models_pb2.GetModelRequest(name="Projects//x").SerializeToString())
 
-ROUNDS, BURSTS, AT_ONCE = 5, 8, 50
+ROUNDS, BURSTS, AT_ONCE = 24, 3, 50
 ALLOWED_US = 100.0
 ALLOWED_SHARE = 0.75
 """Of an echo: on a machine so busy that an echo costs more than its usual 135 µs, all else costs more too."""
@@ -48,6 +47,17 @@ def cpu_us_per_call(endpoint: str, pid: int, headers: Headers, body: bytes, outc
     return used / 1000 / len(streams)
 
 
+def above_echo(took: dict[str, list[float]]) -> tuple[float, dict[str, float]]:
+    """What an echo costs, and how much more the others do, µs.
+
+    The best eighth of many short rounds: whatever else runs on the machine's cores makes a call dearer, by up to as
+    much again, and never cheaper. A median tells how busy the neighbours were.
+    """
+    best = {name: sorted(values)[len(values) // 8] for name, values in took.items()}
+    echo_us = best.pop("echo")
+    return echo_us, {name: value - echo_us for name, value in best.items()}
+
+
 @pytest.mark.promise("P14", "rejections")
 def test_a_refused_call_costs_at_most_100_us_above_an_echo():
     with ExitStack() as stack:
@@ -72,13 +82,8 @@ def test_a_refused_call_costs_at_most_100_us_above_an_echo():
         for _ in range(ROUNDS):
             for name, each in calls.items():
                 took[name].append(cpu_us_per_call(*each))
-    echoes = took.pop("echo")
-    allowed = max(ALLOWED_US, ALLOWED_SHARE * statistics.median(echoes))
-    # Each against the echo beside it, so that what disturbs both cancels out.
-    above = {
-        name: statistics.median(mine - limit for mine, limit in zip(values, echoes, strict=True))
-        for name, values in took.items()
-    }
-    print(f"us above an echo of {statistics.median(echoes):.0f}:", {name: round(each) for name, each in above.items()})
-    assert above.pop("bad field") <= allowed * BAD_FIELD_SHARE, (above, took, echoes)
-    assert max(above.values()) <= allowed, (above, took, echoes)
+    echo_us, above = above_echo(took)
+    print(f"us above an echo of {echo_us:.0f}:", {name: round(each) for name, each in above.items()})
+    allowed = max(ALLOWED_US, ALLOWED_SHARE * echo_us)
+    assert above.pop("bad field") <= allowed * BAD_FIELD_SHARE, (above, took)
+    assert max(above.values()) <= allowed, (above, took)

@@ -188,7 +188,7 @@ class Call:
                 exc_info=error,
                 extra={"request_id": info.request_id, "method": self._method.name},
             )
-        if self._method.rule.mutates and info.principal is not ANONYMOUS and reason not in _UNTOLD:
+        if reason not in _UNTOLD and info.principal is not ANONYMOUS and self._method.rule.mutates:
             self._note(error, reason)
         status = refusal_of(error, info.request_id)
         self._end(status.code, reason.value)
