@@ -8,7 +8,8 @@ import google_crc32c
 import pytest
 
 from registry_grpc.domain.errors import Reason, RegistryError
-from registry_grpc.usecases.part_hash import BrokenHashError, PartHash, check_chunks
+from registry_grpc.storage.artifacts.hashing import PartHasher
+from registry_grpc.usecases.part_hash import BrokenHashError, PartHash, verified
 
 
 class Order:
@@ -75,10 +76,10 @@ def test_a_wrong_checksum_is_told_with_the_offset_of_its_chunk():
     chunks = [b"aaaa", b"bb", b"c"]
     right = [google_crc32c.value(chunk) for chunk in chunks]
 
-    check_chunks(100, chunks, right, 0)
-    check_chunks(100, chunks, [None, right[1], None], 0)
+    assert list(verified(100, chunks, right, 0)) == chunks
+    assert list(verified(100, chunks, [None, right[1], None], 0)) == chunks
     with pytest.raises(RegistryError) as caught:
-        check_chunks(100, chunks, [right[0], right[1], 0], 96)
+        list(verified(100, chunks, [right[0], right[1], 0], 96))
 
     assert caught.value.reason is Reason.CHUNK_CHECKSUM
     assert caught.value.facts == {"offset": "106", "persistedSize": "96"}
@@ -86,4 +87,22 @@ def test_a_wrong_checksum_is_told_with_the_offset_of_its_chunk():
 
 def test_a_chunk_whose_checksum_is_zero_is_checked_too():
     with pytest.raises(RegistryError):
-        check_chunks(0, [b"a"], [0], 0)
+        list(verified(0, [b"a"], [0], 0))
+
+
+@pytest.mark.parametrize("size", [0, 1, (128 << 10) - 1, 128 << 10, (128 << 10) + 1, 1 << 20])
+def test_a_view_is_verified_as_the_bytes_it_is_of(size):
+    content = bytes(range(256)) * (size // 256) + bytes(range(size % 256))
+    checksum = google_crc32c.value(content)
+
+    assert list(verified(0, [memoryview(content)], [checksum], 0)) == [content]
+    with pytest.raises(RegistryError):
+        list(verified(0, [memoryview(content)], [checksum ^ 1], 0))
+
+
+def test_a_wrong_checksum_breaks_the_hash_of_what_follows():
+    hashing = PartHash(PartHasher(), 1)
+    with pytest.raises(RegistryError):
+        hashing.take(1, verified(0, [b"aaaa", b"bb"], [None, 1], 0))
+    with pytest.raises(BrokenHashError):
+        hashing.take(2, [b"c"])

@@ -16,11 +16,12 @@ from registry_grpc.domain.calls import Principal
 from registry_grpc.domain.errors import Reason, RegistryError
 from registry_grpc.domain.names import ModelName, UploadName
 from registry_grpc.services import context as contexts
+from registry_grpc.services.codec.artifacts import WriteMessage
 from registry_grpc.services.upload_stream import MAX_EMPTY_CHUNKS, UploadStream
 from registry_grpc.services.uploads import Uploads
 from registry_grpc.storage.artifacts.faults import unavailable
 from registry_grpc.storage.artifacts.hashing import PartHasher
-from registry_grpc.usecases.part_hash import PartHash, check_chunks
+from registry_grpc.usecases.part_hash import PartHash, verified
 from registry_grpc.usecases.upload_session import Session
 from registry_grpc.v1 import artifacts_pb2 as pb
 from registry_grpc.v1 import common_pb2
@@ -82,7 +83,8 @@ class Shelf:
         self.hashing = PartHash(Order(), 1)
 
     def check(self, offset, chunks, checksums):
-        check_chunks(offset, chunks, checksums, self.persisted_size)
+        for _ in verified(offset, chunks, checksums, self.persisted_size):
+            pass
 
     def store_part(self, number, offset, chunks, checksums, size_bytes):
         self.check(offset, chunks, checksums)
@@ -147,7 +149,9 @@ def streaming(shelf, threads, refuses=()):
 
 def message(offset, content, **fields):
     chunk = common_pb2.Chunk(content=content, crc32c=google_crc32c.value(content))
-    return pb.WriteUploadRequest(name=str(NAME), write_offset=offset, chunk=chunk, **fields)
+    chunk.ClearField("content")
+    request = pb.WriteUploadRequest(name=str(NAME), write_offset=offset, chunk=chunk, **fields)
+    return WriteMessage(request, memoryview(content))
 
 
 def finish(content):
@@ -188,7 +192,7 @@ async def test_a_file_of_one_part_goes_whole_with_the_finish(threads):
 
 async def test_a_checksum_is_of_the_whole_chunk_also_when_a_boundary_cuts_it(threads):
     torn = message(5, b"0123456789")
-    torn.chunk.crc32c ^= 1
+    torn.request.chunk.crc32c ^= 1
     shelf = Shelf(30)
     stream = streaming(shelf, threads)
     await stream.take(message(0, b"abcde"))
@@ -252,41 +256,41 @@ async def test_nobody_waits_for_a_part_that_was_turned_away_before_it_ran(thread
         threads.shutdown(wait=True)
 
 
-async def test_no_more_than_two_parts_are_held_while_the_store_is_slow(threads):
+async def test_no_more_than_three_parts_are_on_their_way_while_the_store_is_slow(threads):
     shelf = Shelf(100)
     shelf.gates = {number: threading.Event() for number in range(1, 11)}
     stream = streaming(shelf, threads)
-    await stream.take(message(0, bytes(10)))
-    await stream.take(message(10, bytes(10)))
+    for offset in (0, 10, 20):
+        await stream.take(message(offset, bytes(10)))
 
-    third = asyncio.ensure_future(stream.take(message(20, bytes(10))))
+    fourth = asyncio.ensure_future(stream.take(message(30, bytes(10))))
+    done, _ = await asyncio.wait([fourth], timeout=0.2)
+
+    assert not done
+    for gate in shelf.gates.values():
+        gate.set()
+    await fourth
+    await stream.settle()
+    assert shelf.recorded == [1, 2, 3, 4]
+
+
+async def test_the_client_waits_with_most_of_a_part_behind_three(threads):
+    shelf = Shelf(100)
+    shelf.gates = {number: threading.Event() for number in range(1, 11)}
+    stream = streaming(shelf, threads)
+    await stream.take(message(0, bytes(30)))
+    await stream.take(message(30, bytes(2)))
+
+    third = asyncio.ensure_future(stream.take(message(32, bytes(1))))
     done, _ = await asyncio.wait([third], timeout=0.2)
 
     assert not done
     for gate in shelf.gates.values():
         gate.set()
     await third
+    await stream.take(message(33, bytes(7)))
     await stream.settle()
-    assert shelf.recorded == [1, 2, 3]
-
-
-async def test_the_client_waits_with_the_last_quarter_of_a_part_behind_two(threads):
-    shelf = Shelf(100)
-    shelf.gates = {number: threading.Event() for number in range(1, 11)}
-    stream = streaming(shelf, threads)
-    await stream.take(message(0, bytes(20)))
-    await stream.take(message(20, bytes(7)))
-
-    eighth = asyncio.ensure_future(stream.take(message(27, bytes(1))))
-    done, _ = await asyncio.wait([eighth], timeout=0.2)
-
-    assert not done
-    for gate in shelf.gates.values():
-        gate.set()
-    await eighth
-    await stream.take(message(28, bytes(2)))
-    await stream.settle()
-    assert shelf.recorded == [1, 2, 3]
+    assert shelf.recorded == [1, 2, 3, 4]
 
 
 async def test_tiny_chunks_are_held_as_a_few_large_ones(threads):
@@ -306,7 +310,7 @@ async def test_the_checksum_of_a_tiny_chunk_is_checked_when_it_comes(threads):
     stream = streaming(Shelf(30), threads)
     await stream.take(message(0, b"abc"))
     wrong = message(3, b"def")
-    wrong.chunk.crc32c ^= 1
+    wrong.request.chunk.crc32c ^= 1
 
     with pytest.raises(RegistryError) as caught:
         await stream.take(wrong)
@@ -316,7 +320,7 @@ async def test_the_checksum_of_a_tiny_chunk_is_checked_when_it_comes(threads):
 
 async def test_signs_of_life_are_free_up_to_a_limit(threads):
     stream = streaming(Shelf(30), threads)
-    alive = pb.WriteUploadRequest()
+    alive = WriteMessage(pb.WriteUploadRequest(), b"")
     for _ in range(MAX_EMPTY_CHUNKS):
         await stream.take(alive)
 
@@ -362,7 +366,7 @@ async def test_a_cancel_while_it_completes_does_not_stop_it(threads):
 
     async def messages():
         yield message(0, b"abc")
-        yield finish(b"abc")
+        yield WriteMessage(finish(b"abc"), b"")
 
     ada = Principal("user:ada")
     contexts.enter(contexts.CallContext("ArtifactService.WriteUpload", "id", ada, authority=everything_to("user:ada")))

@@ -6,7 +6,7 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from registry_grpc.domain.digests import Digest, artifact_id
 from registry_grpc.domain.errors import invalid_field, shortened
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 MIB = 1 << 20
+Bytes: TypeAlias = bytes | memoryview
+"""Of a file on its way. A view is of the message the bytes came in: nobody copied them."""
 DEFAULT_MEDIA_TYPE = "application/octet-stream"
 BLOCK_BYTES = 16 * MIB
 """Reads are verified by the BLAKE3 digests of blocks of this size, whatever the part size was."""

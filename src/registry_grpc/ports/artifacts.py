@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import timedelta
 
-    from registry_grpc.domain.artifacts import UploadPart
+    from registry_grpc.domain.artifacts import Bytes, UploadPart
 
 
 class MissingObjectError(Exception):
@@ -70,7 +70,7 @@ class ArtifactStore(Protocol):
         store_upload: str,
         number: int,
         offset: int,
-        chunks: Sequence[bytes],
+        chunks: Sequence[Bytes],
         size_bytes: int,
     ) -> str:
         """Store part `number` (1 upwards), which begins at byte `offset`; returns its etag. Durable on return.
@@ -96,7 +96,7 @@ class ArtifactStore(Protocol):
     def put(
         self,
         key: str,
-        chunks: Sequence[bytes],
+        chunks: Sequence[Bytes],
         size_bytes: int,
         metadata: Mapping[str, str],
     ) -> None:
@@ -141,7 +141,7 @@ class ArtifactStore(Protocol):
 class RunningDigest(Protocol):
     """SHA-256 of bytes as they come, and BLAKE3 of each block of `domain.artifacts.BLOCK_BYTES`."""
 
-    def update(self, chunks: Iterable[bytes]) -> bytes:
+    def update(self, chunks: Iterable[Bytes]) -> bytes:
         """Take the next bytes; returns the digests of the blocks among them, 32 bytes each.
 
         A call begins at a block boundary; what is left at its end is a block of its own (the last part of a file).

@@ -98,7 +98,7 @@ class Settings(BaseModel):
     max_streams_per_principal: Annotated[int, Field(ge=0)] = 2000
     """Streams of one principal open at once at each process; 0 for no limit."""
     max_uploads: Count = 64
-    """Most upload streams open at once; each holds up to three parts of 16 MiB in memory."""
+    """Most upload streams open at once; each holds up to three parts of 16 MiB, and a quarter of one, in memory."""
     max_open_uploads: Count = 1000
     """Most unfinished uploads of one principal."""
     upload_idle_s: Seconds = 60.0

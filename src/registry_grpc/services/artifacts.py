@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from registry_grpc.domain.errors import invalid_field
 from registry_grpc.domain.names import ArtifactName, ProjectName, UploadName, VersionName
@@ -114,9 +114,8 @@ class ArtifactServicer(artifacts_pb2_grpc.ArtifactServiceServicer):
             upload_to_wire,
         )
 
-    async def WriteUpload(
-        self, request_iterator: AsyncIterator[artifacts_pb2.WriteUploadRequest], context: Context
-    ) -> artifacts_pb2.Upload:
+    async def WriteUpload(self, request_iterator: AsyncIterator[Any], context: Context) -> artifacts_pb2.Upload:
+        """Gets `WriteMessage`s."""
         return upload_to_wire(await self._uploads.receive(request_iterator))
 
     async def GetUpload(self, request: artifacts_pb2.GetUploadRequest, context: Context) -> artifacts_pb2.Upload:

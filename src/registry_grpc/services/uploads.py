@@ -12,7 +12,7 @@ from registry_grpc.domain.artifacts import UploadState
 from registry_grpc.domain.calls import Call
 from registry_grpc.domain.errors import Reason, RegistryError, invalid_field
 from registry_grpc.domain.names import UploadName
-from registry_grpc.services.codec.artifacts import upload_to_wire
+from registry_grpc.services.codec.artifacts import WriteMessage, upload_to_wire
 from registry_grpc.services.context import call_context
 from registry_grpc.services.upload_stream import UploadStream, WaitObserver
 from registry_grpc.usecases.upload_session import Session
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from registry_grpc.services.context import CallContext
     from registry_grpc.services.edge import Pool
     from registry_grpc.usecases.upload_writer import UploadWriter
-    from registry_grpc.v1 import artifacts_pb2
 
 WRITE = "uploads.write"
 COMPLETING_POLL_S = 0.1
@@ -69,7 +68,7 @@ class Uploads:
     control: Pool
     observer: UploadObserver
     max_open: int
-    """Most streams at once: each holds up to three parts in memory."""
+    """Most streams at once: each holds up to three parts and a quarter in memory."""
     idle_s: float = IDLE_S
     min_bytes_per_s: float = 0.0
     """A stream that brings less over `idle_s` is ended. 0 for any rate."""
@@ -82,7 +81,7 @@ class Uploads:
     _finishing: set[asyncio.Task[Upload]] = field(default_factory=set)
     """Completions under way; the loop itself holds tasks only weakly."""
 
-    async def receive(self, messages: AsyncIterator[artifacts_pb2.WriteUploadRequest]) -> Upload:
+    async def receive(self, messages: AsyncIterator[WriteMessage]) -> Upload:
         """The upload as it is when the stream ends: COMMITTED after `finish_write`, else ACTIVE and resumable.
 
         Raises: TOO_MANY_STREAMS, UPLOAD_NOT_FOUND, UPLOAD_CLOSED, STREAM_IDLE, DRAINING, and what
@@ -101,14 +100,14 @@ class Uploads:
         finally:
             self._open -= 1
 
-    async def _receive(self, messages: AsyncIterator[artifacts_pb2.WriteUploadRequest]) -> Upload:
+    async def _receive(self, messages: AsyncIterator[WriteMessage]) -> Upload:
         began, received, waited_s = time.monotonic(), 0, 0.0
         outcome = "client_aborted"
         self.observer.upload_began()
         try:
             first = _require_first(await self._next(messages))
             waited_s = time.monotonic() - began
-            opened = await self._take_over(UploadName.parse(first.name))
+            opened = await self._take_over(UploadName.parse(first.request.name))
             if not isinstance(opened, Session):
                 outcome = "deduplicated"
                 return opened
@@ -116,13 +115,13 @@ class Uploads:
             context.grant = context.hold(WRITE, str(opened.upload.version.parent))
             pace = Pace(self.idle_s, self.min_bytes_per_s)
             stream = UploadStream(opened, self.transfer, self.control, self.observer)
-            message: artifacts_pb2.WriteUploadRequest | None = first
+            message: WriteMessage | None = first
             while message is not None:
                 _require_same_name(message, first)
                 came = await stream.take(message)
                 received += came
                 self.observer.upload_received(came)
-                if message.finish_write:
+                if message.request.finish_write:
                     await _require_end(messages)
                     upload = await self._finish(stream, message)
                     outcome = "deduplicated" if upload.deduplicated else "committed"
@@ -153,8 +152,8 @@ class Uploads:
             await asyncio.sleep(COMPLETING_POLL_S)
 
     async def _next(
-        self, messages: AsyncIterator[artifacts_pb2.WriteUploadRequest], stream: UploadStream | None = None
-    ) -> artifacts_pb2.WriteUploadRequest | None:
+        self, messages: AsyncIterator[WriteMessage], stream: UploadStream | None = None
+    ) -> WriteMessage | None:
         began = time.monotonic()
         message, patience = None, asyncio.timeout(0 if self._leaving else self.idle_s)
         self._waits.add(patience)
@@ -176,7 +175,7 @@ class Uploads:
             raise await _draining(stream)
         return message
 
-    async def _finish(self, stream: UploadStream, message: artifacts_pb2.WriteUploadRequest) -> Upload:
+    async def _finish(self, stream: UploadStream, message: WriteMessage) -> Upload:
         context = call_context()
         call: Call[Upload] = Call(
             principal=context.principal,
@@ -185,7 +184,7 @@ class Uploads:
             encode=lambda upload: upload_to_wire(upload).SerializeToString(),
         )
         # From here on the client may go away: completing must not be torn in the middle. It can ask by GetUpload.
-        task = asyncio.create_task(stream.finish(message, call), name="finish-upload")
+        task = asyncio.create_task(stream.finish(message.request, call), name="finish-upload")
         self._finishing.add(task)
         task.add_done_callback(self._finishing.discard)
         upload = await asyncio.shield(task)
@@ -252,7 +251,7 @@ class Pace:
         self._waited_s, self._came = 0.0, 0
 
 
-async def _require_end(messages: AsyncIterator[artifacts_pb2.WriteUploadRequest]) -> None:
+async def _require_end(messages: AsyncIterator[WriteMessage]) -> None:
     """Refuse what follows `finish_write`. A client that leaves its side of the stream open is waited for no longer.
 
     Raises: INVALID_FIELD.
@@ -277,12 +276,13 @@ _OUTCOMES = {
 }
 
 
-def _require_first(message: artifacts_pb2.WriteUploadRequest | None) -> artifacts_pb2.WriteUploadRequest:
+def _require_first(message: WriteMessage | None) -> WriteMessage:
     if message is None:
         raise invalid_field("name", "the stream ended without a message; begin with the name of an upload")
     return message
 
 
-def _require_same_name(message: artifacts_pb2.WriteUploadRequest, first: artifacts_pb2.WriteUploadRequest) -> None:
-    if message.name and message.name != first.name:
-        raise invalid_field("name", f"changed within the stream to {message.name!r}; open another stream")
+def _require_same_name(message: WriteMessage, first: WriteMessage) -> None:
+    name = message.request.name
+    if name and name != first.request.name:
+        raise invalid_field("name", f"changed within the stream to {name!r}; open another stream")

@@ -1,8 +1,8 @@
 """Writing the bytes of one upload: bytes first, row last.
 
 The steps U1 to U8 of `docs/architecture.md`. Every step may be repeated after a crash; a writer of an older epoch is
-refused at its next step. All methods block and run in the transfer pool; `store_part` may run twice at once for one
-session, the hashing inside it keeps the order of the parts.
+refused at its next step. All methods block and run in the transfer pool; `store_part` may run several times at
+once for one session, the hashing inside it keeps the order of the parts.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from registry_grpc.domain.tenancy import Usage
 from registry_grpc.failpoints import failpoint
 from registry_grpc.ports.artifacts import MissingObjectError
 from registry_grpc.usecases.attach import locked_draft, put_files, require_file_etag, require_room
-from registry_grpc.usecases.part_hash import BrokenHashError, PartHash, check_chunks
+from registry_grpc.usecases.part_hash import BrokenHashError, PartHash, verified
 from registry_grpc.usecases.quotas import claimed, draft_retention, release_upload
 from registry_grpc.usecases.uploads import OPEN_STATES, drop_stored, held_by, object_metadata, upload_closed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from registry_grpc.domain.artifacts import Upload
+    from registry_grpc.domain.artifacts import Bytes, Upload
     from registry_grpc.domain.calls import Call
     from registry_grpc.ports.store import Unit
     from registry_grpc.usecases.upload_writer import UploadWriter
@@ -59,7 +59,7 @@ class Session:
         return len(self._parts) + 1
 
     def store_part(
-        self, number: int, offset: int, chunks: Sequence[bytes], checksums: Sequence[int | None], size_bytes: int
+        self, number: int, offset: int, chunks: Sequence[Bytes], checksums: Sequence[int | None], size_bytes: int
     ) -> UploadPart:
         """Verify, hash and store one part; not yet recorded.
 
@@ -80,14 +80,14 @@ class Session:
             raise self._lost() from error
         return UploadPart(number=number, size_bytes=size_bytes, etag=etag, block_digests=blocks)
 
-    def check(self, offset: int, chunks: Sequence[bytes], checksums: Sequence[int | None]) -> None:
+    def check(self, offset: int, chunks: Sequence[Bytes], checksums: Sequence[int | None]) -> None:
         """Raises: CHUNK_CHECKSUM."""
-        check_chunks(offset, chunks, checksums, self.persisted_size)
+        for _ in verified(offset, chunks, checksums, self.persisted_size):
+            pass
 
-    def _hash_part(self, number: int, offset: int, chunks: Sequence[bytes], checksums: Sequence[int | None]) -> bytes:
+    def _hash_part(self, number: int, offset: int, chunks: Sequence[Bytes], checksums: Sequence[int | None]) -> bytes:
         try:
-            self.check(offset, chunks, checksums)
-            return self._hash.take(number, chunks)
+            return self._hash.take(number, verified(offset, chunks, checksums, self.persisted_size))
         except BrokenHashError as error:
             raise RegistryError(
                 Reason.UPLOAD_SUPERSEDED,
@@ -125,7 +125,7 @@ class Session:
         self,
         call: Call[Upload],
         digest: Digest,
-        tail: Sequence[bytes] = (),
+        tail: Sequence[Bytes] = (),
         checksums: Sequence[int | None] = (),
     ) -> Upload:
         """Verify, complete, and put the file into the version. `tail` is the whole of a file of one part.
@@ -188,7 +188,7 @@ class Session:
             actual=actual,
         )
 
-    def _complete(self, tail: Sequence[bytes] | None) -> None:
+    def _complete(self, tail: Sequence[Bytes] | None) -> None:
         upload, artifacts = self.upload, self._writer.artifacts
         failpoint("upload.u6.before")
         try:

@@ -210,7 +210,7 @@ def test_a_slow_store_slows_the_client_and_not_the_memory(minio_bucket, postgres
                 call.result(timeout=0.1)
 
         assert refused(call.result).code == "DEADLINE_EXCEEDED"
-        # Two parts on their way and one that is filled, and 4 MiB in the transport.
+        # Three parts on their way, a quarter of the next, and 4 MiB in the transport.
         assert highest - before <= 64
         assert registry.upload(name).state == ACTIVE
         assert registry.state(version)[1] == []

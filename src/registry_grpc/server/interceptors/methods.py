@@ -12,23 +12,32 @@ from registry_grpc.auth.authorization import targets_of
 from registry_grpc.auth.permissions import RULES
 from registry_grpc.domain.errors import Reason, RegistryError
 from registry_grpc.observability.rpc_metrics import Meter, RpcMetrics
+from registry_grpc.services.codec.artifacts import WriteMessage
 from registry_grpc.services.validation import refusal, validator_for
+from registry_grpc.v1.artifacts_pb2 import WriteUploadRequest
+from registry_grpc.wire import without_content
 
 if TYPE_CHECKING:
     Handler: TypeAlias = grpc.RpcMethodHandler[Any, Any]
 else:
     Handler = grpc.RpcMethodHandler
+Receive: TypeAlias = Callable[[bytes], tuple[Message, Any]]
 OWN_PACKAGE = "registry_grpc."
 HOT = frozenset({"/registry_grpc.v1.StageService/Resolve", "/registry_grpc.v1.StageService/GetStage"})
+WRITE_UPLOAD = "/registry_grpc.v1.ArtifactService/WriteUpload"
 REMEMBERED_REQUESTS = 4096
 REMEMBERED_BYTES = 512
 """Longest request worth keeping; with their number it bounds the memory to a few MiB."""
+LIFTED_BYTES = 16 * 1024
+"""Smaller messages are copied in less time than they are looked at."""
 
 
 class Method:
     """One method: names, shape, metric children, and how its requests are read."""
 
-    __slots__ = ("handler", "meter", "name", "parse", "path", "public", "quiet", "rule", "streams", "targets")
+    __slots__ = (
+        "handler", "meter", "name", "parse", "path", "public", "quiet", "receive", "rule", "streams", "targets",
+    )  # fmt: skip
 
     def __init__(self, path: str, handler: Any, metrics: RpcMetrics) -> None:  # noqa: ANN401 - grpc's handler is an untyped tuple
         """`path` is the full one, `/package.Service/Method`."""
@@ -52,6 +61,8 @@ class Method:
         own = service.startswith(OWN_PACKAGE)
         parse = _parser(handler.request_deserializer, validated=own)
         self.parse = _remembering(parse) if path in HOT else parse
+        self.receive = _lifting(parse) if path == WRITE_UPLOAD else _twice(parse)
+        """One message of a stream: as authorization sees it, and as the servicer gets it."""
 
 
 class InvalidRequestError(Exception):
@@ -82,6 +93,27 @@ def _parser(from_string: Any, *, validated: bool) -> Callable[[bytes], Message]:
         return message
 
     return parse
+
+
+def _twice(parse: Callable[[bytes], Message]) -> Receive:
+    def receive(raw: bytes) -> tuple[Message, Any]:
+        request = parse(raw)
+        return request, request
+
+    return receive
+
+
+def _lifting(parse: Callable[[bytes], Message]) -> Receive:
+    """Reads messages of WriteUpload; the bytes of a large chunk are not copied."""
+
+    def receive(raw: bytes) -> tuple[Message, WriteMessage]:
+        lifted = without_content(raw, WriteUploadRequest.CHUNK_FIELD_NUMBER) if len(raw) >= LIFTED_BYTES else None
+        rest, content = lifted or (raw, None)
+        request = parse(rest)
+        assert isinstance(request, WriteUploadRequest)  # noqa: S101 -- for the type checker
+        return request, WriteMessage(request, request.chunk.content if content is None else content)
+
+    return receive
 
 
 def _remembering(parse: Callable[[bytes], Message]) -> Callable[[bytes], Message]:

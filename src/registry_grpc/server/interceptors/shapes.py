@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import grpc
-from google.protobuf.message import Message
 
 from registry_grpc.server.interceptors.calls import Call
 from registry_grpc.server.interceptors.desk import Desk
@@ -141,18 +140,18 @@ class _Writer:
         return getattr(self._context, name)
 
 
-async def _parsed(desk: Desk, method: Method, call: Call, raws: AsyncIterator[bytes]) -> AsyncIterator[Message]:
+async def _parsed(desk: Desk, method: Method, call: Call, raws: AsyncIterator[bytes]) -> AsyncIterator[Any]:
     """Requests as they come. The end of this says nothing: a stream that was cut ends the same way."""
-    parse, meter, touch = method.parse, method.meter, desk.recorder.touch
+    receive, meter, touch = method.receive, method.meter, desk.recorder.touch
     is_first = True
     async for raw in raws:
         meter.received += 1
         touch()
-        request = parse(raw)
+        request, item = receive(raw)
         if is_first:
             call.authorize(request)
             is_first = False
-        yield request
+        yield item
 
 
 def _require_caller(context: Any) -> None:  # noqa: ANN401

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from registry_grpc.domain.artifacts import DEFAULT_MEDIA_TYPE, MIB, UploadState, check_path
@@ -15,6 +16,15 @@ if TYPE_CHECKING:
     from registry_grpc.domain.artifacts import Artifact, Upload
 
 MAX_CHUNK_BYTES = 2 * MIB
+
+
+@dataclass(frozen=True, slots=True)
+class WriteMessage:
+    """One message of an upload. Its bytes stand beside it, where nobody copied them."""
+
+    request: artifacts_pb2.WriteUploadRequest
+    """Its chunk has everything but the content."""
+    content: bytes | memoryview
 
 
 def digest_to_wire(digest: Digest) -> common_pb2.Digest:

@@ -6,7 +6,7 @@ Messages name what went wrong and what to do, never a key, a path or a URL.
 import re
 from collections.abc import Mapping, Sequence
 
-from registry_grpc.domain.artifacts import MIB, UploadPart
+from registry_grpc.domain.artifacts import MIB, Bytes, UploadPart
 from registry_grpc.domain.errors import Reason, RegistryError
 
 CHUNK_BYTES = MIB
@@ -69,7 +69,7 @@ def check_metadata(metadata: Mapping[str, str]) -> None:
             raise broken(f"malformed object metadata {name!r}")
 
 
-def check_size(chunks: Sequence[bytes], size_bytes: int) -> None:
+def check_size(chunks: Sequence[Bytes], size_bytes: int) -> None:
     """Refuse chunks that do not add up: the store would wait for the rest, or store a torn object."""
     if sum(map(len, chunks)) != size_bytes:
         raise broken("chunks do not add up to the stated size")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from blake3 import blake3
 
-from registry_grpc.domain.artifacts import BLOCK_BYTES
+from registry_grpc.domain.artifacts import BLOCK_BYTES, Bytes
 from registry_grpc.domain.digests import Digest
 from registry_grpc.ports.artifacts import ArtifactStore
 
@@ -32,7 +32,7 @@ class PartHasher:
         self._size_bytes = 0
         self._blocks = bytearray()
 
-    def update(self, chunks: Iterable[bytes]) -> bytes:
+    def update(self, chunks: Iterable[Bytes]) -> bytes:
         """Take one part and return the digests of its blocks; only the last may end inside a block."""
         if self._size_bytes % BLOCK_BYTES:
             raise ValueError("a part follows one that ended inside a block")

@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from threading import Lock
 
-from registry_grpc.domain.artifacts import MIB, UploadPart
+from registry_grpc.domain.artifacts import MIB, Bytes, UploadPart
 from registry_grpc.ports.artifacts import Listing, MissingObjectError, ObjectInfo
 from registry_grpc.storage.artifacts import local_files as files
 from registry_grpc.storage.artifacts import local_listing as listing
@@ -67,7 +67,7 @@ class LocalArtifactStore:
         store_upload: str,
         number: int,
         offset: int,
-        chunks: Sequence[bytes],
+        chunks: Sequence[Bytes],
         size_bytes: int,
     ) -> str:
         """Write a part at its offset and sync it; the etag says where it lies."""
@@ -127,7 +127,7 @@ class LocalArtifactStore:
                 with self._gate.alone(path.name.partition(".")[0]):
                     path.unlink(missing_ok=True)
 
-    def put(self, key: str, chunks: Sequence[bytes], size_bytes: int, metadata: Mapping[str, str]) -> None:
+    def put(self, key: str, chunks: Sequence[Bytes], size_bytes: int, metadata: Mapping[str, str]) -> None:
         """Store a whole small object."""
         check_key(key)
         check_metadata(metadata)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from threading import Condition
 
+from registry_grpc.domain.artifacts import Bytes
 from registry_grpc.failpoints import failpoint
 from registry_grpc.storage.artifacts.faults import storage_full, unavailable
 
@@ -59,7 +60,7 @@ def make_directories(root: Path, path: Path) -> None:
     sync_directory(path.parent)
 
 
-def write_chunks(descriptor: int, chunks: Sequence[bytes], offset: int) -> None:
+def write_chunks(descriptor: int, chunks: Sequence[Bytes], offset: int) -> None:
     """Write chunks one after another from `offset` on, without copying them together."""
     failpoint("store.file.write")
     waiting: list[memoryview] = [memoryview(chunk) for chunk in chunks if chunk]
@@ -73,7 +74,7 @@ def write_chunks(descriptor: int, chunks: Sequence[bytes], offset: int) -> None:
             waiting[0] = waiting[0][written:]
 
 
-def create_file(path: Path, chunks: Sequence[bytes]) -> None:
+def create_file(path: Path, chunks: Sequence[Bytes]) -> None:
     """Write a new file and sync it; its name is durable once the directory is synced too."""
     with opened(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL) as descriptor:
         try:

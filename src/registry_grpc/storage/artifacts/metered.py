@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Literal, Protocol
 
-from registry_grpc.domain.artifacts import UploadPart
+from registry_grpc.domain.artifacts import Bytes, UploadPart
 from registry_grpc.domain.errors import RegistryError
 from registry_grpc.ports.artifacts import ArtifactStore, Listing, MissingObjectError, ObjectInfo
 
@@ -44,7 +44,7 @@ class MeteredArtifactStore:
         store_upload: str,
         number: int,
         offset: int,
-        chunks: Sequence[bytes],
+        chunks: Sequence[Bytes],
         size_bytes: int,
     ) -> str:
         """As the store inside."""
@@ -68,7 +68,7 @@ class MeteredArtifactStore:
         with self._measured("sweep"):
             self._store.sweep(key)
 
-    def put(self, key: str, chunks: Sequence[bytes], size_bytes: int, metadata: Mapping[str, str]) -> None:
+    def put(self, key: str, chunks: Sequence[Bytes], size_bytes: int, metadata: Mapping[str, str]) -> None:
         """As the store inside."""
         with self._measured("put") as tally:
             self._store.put(key, chunks, size_bytes, metadata)

@@ -17,7 +17,7 @@ import minio
 import urllib3
 from minio.credentials.credentials import Credentials
 
-from registry_grpc.domain.artifacts import UploadPart
+from registry_grpc.domain.artifacts import Bytes, UploadPart
 from registry_grpc.ports.artifacts import Listing, MissingObjectError, ObjectInfo
 from registry_grpc.storage.artifacts import s3_listing as listing
 from registry_grpc.storage.artifacts import s3_replies as replies
@@ -114,7 +114,7 @@ class S3ArtifactStore:
         store_upload: str,
         number: int,
         offset: int,  # noqa: ARG002 -- S3 places parts by their number
-        chunks: Sequence[bytes],
+        chunks: Sequence[Bytes],
         size_bytes: int,
     ) -> str:
         """Send a part, again while the store is busy."""
@@ -150,7 +150,7 @@ class S3ArtifactStore:
         for upload in self._requests.uploads(key):
             self._remove(key, {"uploadId": upload})
 
-    def put(self, key: str, chunks: Sequence[bytes], size_bytes: int, metadata: Mapping[str, str]) -> None:
+    def put(self, key: str, chunks: Sequence[Bytes], size_bytes: int, metadata: Mapping[str, str]) -> None:
         """Store a small object by one request."""
         check_metadata(metadata)
         check_size(chunks, size_bytes)

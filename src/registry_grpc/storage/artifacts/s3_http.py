@@ -3,10 +3,13 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+from registry_grpc.domain.artifacts import Bytes
 
 CONNECT_TIMEOUT_S = 1.0
 SEND_TIMEOUT_S = 30.0
@@ -27,7 +30,7 @@ class Request:
     method: str
     url: str = field(repr=False)
     read_timeout_s: float
-    chunks: Sequence[bytes] = ()
+    chunks: Sequence[Bytes] = ()
     size_bytes: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
 
@@ -130,7 +133,8 @@ def send(pool: urllib3.PoolManager, request: Request, *, streams: bool) -> Body 
         response = pool.request(
             request.method,
             request.url,
-            body=request.chunks if has_body else None,
+            # http.client sends whatever has a buffer; the annotation knows of bytes only.
+            body=cast(Sequence[bytes], request.chunks) if has_body else None,
             headers=headers,
             timeout=urllib3.Timeout(connect=SEND_TIMEOUT_S, read=request.read_timeout_s),
             preload_content=False,

@@ -12,6 +12,7 @@ import urllib3
 from minio.credentials.credentials import Credentials
 from minio.signer import presign_v4
 
+from registry_grpc.domain.artifacts import Bytes
 from registry_grpc.storage.artifacts import s3_replies as replies
 from registry_grpc.storage.artifacts.faults import check_key
 from registry_grpc.storage.artifacts.s3_http import Body, NoAnswer, Reply, Request, send
@@ -33,7 +34,7 @@ class Ask:
     key: str
     query: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
-    chunks: Sequence[bytes] = ()
+    chunks: Sequence[Bytes] = ()
     size_bytes: int = 0
     read_timeout_s: float = 5.0
     tries: int = TRIES
