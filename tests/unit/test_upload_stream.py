@@ -115,6 +115,7 @@ class Pool:
 
     def __init__(self, executor, refuses=()):
         self._executor = executor
+        self.threads = 4
         self._calls = 0
         self._refuses = set(refuses)
 
@@ -143,8 +144,8 @@ def threads():
         yield executor
 
 
-def streaming(shelf, threads, refuses=()):
-    return UploadStream(shelf, Pool(threads, refuses), Pool(threads), Nobody())
+def streaming(shelf, threads, refuses=(), room=None):
+    return UploadStream(shelf, Pool(threads, refuses), Pool(threads), Nobody(), room or asyncio.Semaphore(8))
 
 
 def message(offset, content, **fields):
@@ -291,6 +292,36 @@ async def test_the_client_waits_with_most_of_a_part_behind_three(threads):
     await stream.take(message(33, bytes(7)))
     await stream.settle()
     assert shelf.recorded == [1, 2, 3, 4]
+
+
+async def test_streams_share_the_room_for_parts_that_are_stored(threads):
+    first, second, room = Shelf(40), Shelf(40), asyncio.Semaphore(2)
+    first.gates = {number: threading.Event() for number in (1, 2)}
+    greedy, other = streaming(first, threads, room=room), streaming(second, threads, room=room)
+    for offset in (0, 10):
+        await greedy.take(message(offset, bytes(10)))
+
+    # Less than a part takes no room, a whole one waits for it; what stored ones leave is taken in turn.
+    await other.take(message(0, bytes(9)))
+    waits = asyncio.ensure_future(other.take(message(9, bytes(1))))
+    done, _ = await asyncio.wait([waits], timeout=0.2)
+    assert not done
+    first.gates[1].set()
+    await waits
+    await other.settle()
+    assert (first.recorded, second.recorded) == ([1], [1])
+    first.gates[2].set()
+    await greedy.settle()
+    assert not room.locked()
+
+
+async def test_a_part_that_fails_leaves_its_room(threads):
+    room = asyncio.Semaphore(1)
+    stream = streaming(Shelf(40, fails={1: unavailable("part one")}), threads, room=room)
+    await stream.take(message(0, bytes(10)))
+    with pytest.raises(RegistryError, match="part one"):
+        await stream.settle()
+    assert not room.locked()
 
 
 async def test_tiny_chunks_are_held_as_a_few_large_ones(threads):

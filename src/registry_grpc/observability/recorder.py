@@ -10,6 +10,8 @@ from registry_grpc.observability.access_log import AccessLog, Line, Who
 from registry_grpc.observability.rpc_metrics import RpcMetrics
 
 FLUSH_AFTER_S = 0.05
+MESSAGES_AFTER_S = 0.5
+"""Messages of streams come by the hundred a second, and settling looks at every method."""
 FLUSH_AT_LINES = 512
 
 
@@ -22,6 +24,8 @@ class Recorder:
         self._clock = clock
         self._lines: list[Line] = []
         self._timer: asyncio.TimerHandle | None = None
+        self._is_late = False
+        """The timer is that of messages."""
 
     def log(self, who: Who, request_id: str, seconds: float, reason: str = "") -> None:
         """Add the line of a call."""
@@ -31,8 +35,18 @@ class Recorder:
 
     def touch(self) -> None:
         """See to it that what was counted is shown soon."""
+        if self._timer is None or self._is_late:
+            self._set_timer(FLUSH_AFTER_S, is_late=False)
+
+    def touch_message(self) -> None:
+        """See to it that the messages of a stream are shown while it goes on."""
         if self._timer is None:
-            self._timer = asyncio.get_running_loop().call_later(FLUSH_AFTER_S, self.flush)
+            self._set_timer(MESSAGES_AFTER_S, is_late=True)
+
+    def _set_timer(self, after_s: float, *, is_late: bool) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer, self._is_late = asyncio.get_running_loop().call_later(after_s, self.flush), is_late
 
     def flush(self) -> None:
         """Show everything now."""

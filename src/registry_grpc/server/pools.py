@@ -20,7 +20,7 @@ class Pool:
 
     def __init__(self, name: str, threads: int, *, max_waiting: int = 1024, max_wait_s: float | None = None) -> None:
         """`max_wait_s` bounds the wait for a thread, for pools whose threads may all be held by a sick database."""
-        self._threads = threads
+        self.threads = threads
         self._max_wait_s = max_wait_s
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
         self._limit = threads + max_waiting
@@ -48,7 +48,7 @@ class Pool:
         self._open += 1
         future.add_done_callback(lambda _: _on_loop(loop, self._closed_one))
         answer = asyncio.wrap_future(future, loop=loop)
-        if self._max_wait_s is None or self._open <= self._threads:
+        if self._max_wait_s is None or self._open <= self.threads:
             return await answer
         return await self._impatient(future, answer, self._max_wait_s)
 

@@ -34,6 +34,10 @@ WAIT_SHARE = 0.8
 class Pool(Protocol):
     """A bounded pool of threads."""
 
+    @property
+    def threads(self) -> int:
+        """How many functions it runs at once."""
+
     async def run(self, function: Callable[..., T], *args: Any) -> T:  # noqa: ANN401 - whatever the function takes
         """What `function(*args)` returns, run in a thread."""
 

@@ -42,8 +42,10 @@ class WaitObserver(Protocol):
 class UploadStream:
     """One WriteUpload call. Its methods run on the loop; nothing in them blocks."""
 
-    def __init__(self, session: Session, transfer: Pool, control: Pool, waits: WaitObserver) -> None:
-        """Begins at the persisted size of the session."""
+    def __init__(
+        self, session: Session, transfer: Pool, control: Pool, waits: WaitObserver, room: asyncio.Semaphore
+    ) -> None:
+        """Begins at the persisted size of the session. `room` is what all streams have for parts that are stored."""
         self._session = session
         self._transfer = transfer
         self._control = control
@@ -56,6 +58,7 @@ class UploadStream:
         self._empty = 0
         self._held = 0
         self._number = session.next_part
+        self._room = room
         self._slots = asyncio.Semaphore(PARTS_IN_FLIGHT)
         self._has_slot = False
         """Whether the part that is gathered may be sent once it is full."""
@@ -147,6 +150,7 @@ class UploadStream:
         if full or self._held >= GATHERED * self._upload.part_bytes:
             await self._take_slot()
         if full:
+            await self._take_room()
             self._send_part()
 
     def _keep(self, content: Bytes, checksum: int | None) -> None:
@@ -186,6 +190,12 @@ class UploadStream:
             self._waits.upload_waited("storage", time.monotonic() - began)
         self._require_sound()
 
+    async def _take_room(self) -> None:
+        """Wait for room among the parts of all streams: not before a part is whole, or slow clients would keep it."""
+        began = time.monotonic()
+        await self._room.acquire()
+        self._waits.upload_waited("storage", time.monotonic() - began)
+
     def _send_part(self) -> None:
         self._has_slot = False
         self._join_small()
@@ -219,6 +229,7 @@ class UploadStream:
                 raise
             finally:
                 chunks.clear()
+                self._room.release()
             if before is not None:
                 await before
             began = time.monotonic()

@@ -75,11 +75,16 @@ class Uploads:
     leave_after_s: float = 0.0
     """How long streams may go on once the server drains; then they are told to go on elsewhere."""
     _open: int = 0
+    _room: asyncio.Semaphore = field(init=False)
     _leaving: bool = False
     _waits: set[asyncio.Timeout] = field(default_factory=set)
     """Of streams that wait for their client."""
     _finishing: set[asyncio.Task[Upload]] = field(default_factory=set)
     """Completions under way; the loop itself holds tasks only weakly."""
+
+    def __post_init__(self) -> None:
+        """For as many parts as there are threads that store them: one more would only wait, in memory."""
+        self._room = asyncio.Semaphore(self.transfer.threads)
 
     async def receive(self, messages: AsyncIterator[WriteMessage]) -> Upload:
         """The upload as it is when the stream ends: COMMITTED after `finish_write`, else ACTIVE and resumable.
@@ -114,7 +119,7 @@ class Uploads:
             context = call_context()
             context.grant = context.hold(WRITE, str(opened.upload.version.parent))
             pace = Pace(self.idle_s, self.min_bytes_per_s)
-            stream = UploadStream(opened, self.transfer, self.control, self.observer)
+            stream = UploadStream(opened, self.transfer, self.control, self.observer, self._room)
             message: WriteMessage | None = first
             while message is not None:
                 _require_same_name(message, first)

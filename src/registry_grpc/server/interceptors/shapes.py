@@ -124,7 +124,7 @@ class _Writer:
         self._call = call
         self._context = context
         self._meter = method.meter
-        self._touch = desk.recorder.touch
+        self._touch = desk.recorder.touch_message
 
     async def write(self, reply: Any) -> None:  # noqa: ANN401
         self._call.writing = True
@@ -142,7 +142,7 @@ class _Writer:
 
 async def _parsed(desk: Desk, method: Method, call: Call, raws: AsyncIterator[bytes]) -> AsyncIterator[Any]:
     """Requests as they come. The end of this says nothing: a stream that was cut ends the same way."""
-    receive, meter, touch = method.receive, method.meter, desk.recorder.touch
+    receive, meter, touch = method.receive, method.meter, desk.recorder.touch_message
     is_first = True
     async for raw in raws:
         meter.received += 1
