@@ -30,6 +30,8 @@ REMEMBERED_BYTES = 512
 """Longest request worth keeping; with their number it bounds the memory to a few MiB."""
 LIFTED_BYTES = 16 * 1024
 """Smaller messages are copied in less time than they are looked at."""
+MAX_REST_BYTES = 1024
+"""Of a message may be kept with its content: a view keeps all of it, and unknown fields may be as long as one likes."""
 
 
 class Method:
@@ -108,7 +110,7 @@ def _lifting(parse: Callable[[bytes], Message]) -> Receive:
 
     def receive(raw: bytes) -> tuple[Message, WriteMessage]:
         lifted = without_content(raw, WriteUploadRequest.CHUNK_FIELD_NUMBER) if len(raw) >= LIFTED_BYTES else None
-        rest, content = lifted or (raw, None)
+        rest, content = lifted if lifted and len(lifted[0]) <= MAX_REST_BYTES else (raw, None)
         request = parse(rest)
         assert isinstance(request, WriteUploadRequest)  # noqa: S101 -- for the type checker
         return request, WriteMessage(request, request.chunk.content if content is None else content)
