@@ -19,8 +19,10 @@ INVALID = message(models_pb2.GetModelRequest(name="Projects//x").SerializeToStri
 
 ROUNDS, BURSTS, AT_ONCE = 24, 3, 50
 ALLOWED_US = 100.0
-ALLOWED_SHARE = 0.75
-"""Of an echo: on a machine so busy that an echo costs more than its usual 135 µs, all else costs more too."""
+ALLOWED_SHARE = 1.25
+"""Of an echo: on a machine so busy that an echo costs more than its usual 135 µs, all else costs more too. An echo is
+mostly gRPC's C and what is above it mostly Python, which some processors run half as fast beside the same C.
+"""
 BAD_FIELD_SHARE = 1.5
 """A bad field is found by walking the request, and named with its place, value and rule; so it may cost more."""
 

@@ -1,5 +1,7 @@
 """P04: a mutation whose answer got lost is repeated under its request_id: one effect, the first answer."""
 
+import time
+
 import grpc
 import pytest
 from sqlalchemy import create_engine, text
@@ -142,7 +144,15 @@ def behind_a_proxy(service_environment):
         with Proxy(f"{url.host}:{url.port}") as proxy:
             through = url.set(port=int(proxy.endpoint.rpartition(":")[2])).render_as_string(hide_password=False)
             with running(settings | {"database_url": through}, failpoints="write.answer.after=sleep(0.4)") as server:
+                until(lambda: is_at_rest(server), within_s=30)
                 yield server, proxy, settings["database_url"]
+
+
+def is_at_rest(server):
+    """Whether no job of a server that just began wrote in two seconds: their transactions pass the failpoint too."""
+    before = server.fired["write.answer.after"]
+    time.sleep(2)
+    return server.fired["write.answer.after"] == before
 
 
 def models_of(url):
