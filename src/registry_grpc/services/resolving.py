@@ -80,8 +80,9 @@ class Resolver:
         feed, wanted = self.edge.feed, request.min_revision
 
         def answer() -> tuple[bytes, int] | None:
-            reply = self._known(request, find(), wanted, principal)
-            return None if reply is None else (reply, feed.revision)
+            entry = find()
+            reply = self._known(request, entry, wanted, principal)
+            return None if reply is None or entry is None else (reply, max(feed.revision, entry.revision))
 
         return answer
 
@@ -97,8 +98,9 @@ class Resolver:
             await self.edge.require_revision(wanted)
             entry = self._entry(request)
         reply = self._known(request, entry, wanted, context.principal.name)
-        if reply is not None:
-            context.revision = feed.revision
+        if reply is not None and entry is not None:
+            # What the entry tells may be younger than what the feed has read to the end.
+            context.revision = max(feed.revision, entry.revision)
             return reply
         return await self._from_database(request, wanted)
 

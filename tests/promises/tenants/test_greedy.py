@@ -2,6 +2,7 @@
 
 import threading
 from contextlib import ExitStack
+from functools import partial
 
 import grpc
 import pytest
@@ -15,13 +16,10 @@ from tests.kit.frames import call, message
 from tests.kit.server import running
 from tests.kit.uploads import outcome
 from tests.promises.edge.test_rejections import (
-    ALLOWED_SHARE,
-    ALLOWED_US,
     GET,
     RESOLVE,
-    ROUNDS,
-    above_echo,
     cpu_us_per_call,
+    too_dear,
 )
 
 GREEDY_S = 6.0
@@ -68,13 +66,7 @@ def test_a_call_over_the_rate_costs_at_most_100_us_above_an_echo():
                 "RESOURCE_EXHAUSTED",
             ),
         }
-        took = {name: [] for name in measured}
-        for _ in range(ROUNDS):
-            for name, (endpoint, pid, headers, body, expected) in measured.items():
-                took[name].append(most_of(endpoint, pid, headers, body, expected))
-    echo_us, above = above_echo(took)
-    print(f"us above an echo of {echo_us:.0f}:", above)
-    assert max(above.values()) <= max(ALLOWED_US, ALLOWED_SHARE * echo_us), (above, took)
+        assert not too_dear({name: partial(most_of, *each) for name, each in measured.items()})
 
 
 def most_of(endpoint, pid, headers, body, expected):

@@ -1,0 +1,43 @@
+"""The revision an answer from memory is told with."""
+
+from datetime import timedelta
+from types import SimpleNamespace
+
+import pytest
+
+from registry_grpc.domain.calls import Principal
+from registry_grpc.services import context as contexts
+from registry_grpc.services.resolving import Resolver
+from registry_grpc.v1 import stages_pb2
+from registry_grpc.watch.projection import Projection
+from tests.server.edge import everything_to
+from tests.unit.test_projection import NAMES, assigned
+
+
+class Nobody:
+    """Counts nothing."""
+
+    def resolved(self, *_): ...
+
+
+@pytest.fixture
+def resolver():
+    """It has news of revision 7 of a pointer, and its feed has read everything up to 5."""
+    projection = Projection(lambda pointer: str(pointer.number).encode())
+    projection.apply(assigned(7, 2))
+    edge = SimpleNamespace(feed=SimpleNamespace(revision=5, is_fresh=lambda: True))
+    return Resolver(edge, projection, None, timedelta(seconds=1), Nobody(), Nobody())
+
+
+@pytest.mark.parametrize(("read_to", "told"), [(5, 7), (9, 9)])
+async def test_an_answer_is_told_with_the_revision_of_its_news_when_that_is_younger(resolver, read_to, told):
+    resolver.edge.feed.revision = read_to
+    request = stages_pb2.ResolveRequest(name=str(NAMES[0]), stage="production", min_revision=7)
+    context = contexts.CallContext(
+        "StageService.Resolve", "id", Principal("user:ada"), authority=everything_to("user:ada")
+    )
+    contexts.enter(context)
+
+    assert await resolver.answer(request) == b"2"
+    assert context.revision == told
+    assert resolver.shortcut(request, "user:ada")() == (b"2", told)
