@@ -150,7 +150,8 @@ class UploadStream:
         if full or self._held >= GATHERED * self._upload.part_bytes:
             await self._take_slot()
         if full:
-            await self._take_room()
+            # Not before the part is whole, or slow clients would keep the room of all streams.
+            await self._wait_for(self._room)
             self._send_part()
 
     def _keep(self, content: Bytes, checksum: int | None) -> None:
@@ -184,16 +185,13 @@ class UploadStream:
         Raises: what storing an earlier part came to.
         """
         if not self._has_slot:
-            began = time.monotonic()
-            await self._slots.acquire()
+            await self._wait_for(self._slots)
             self._has_slot = True
-            self._waits.upload_waited("storage", time.monotonic() - began)
         self._require_sound()
 
-    async def _take_room(self) -> None:
-        """Wait for room among the parts of all streams: not before a part is whole, or slow clients would keep it."""
+    async def _wait_for(self, places: asyncio.Semaphore) -> None:
         began = time.monotonic()
-        await self._room.acquire()
+        await places.acquire()
         self._waits.upload_waited("storage", time.monotonic() - began)
 
     def _send_part(self) -> None:

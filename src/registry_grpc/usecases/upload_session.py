@@ -94,9 +94,6 @@ class Session:
                 f"an earlier part of this call was not stored; resume {self.upload.name} with a new WriteUpload call",
                 persistedSize=self.persisted_size,
             ) from error
-        except BaseException:
-            self._hash.fail()
-            raise
 
     def record_part(self, part: UploadPart) -> int:
         """Record a stored part, the one after those recorded; returns the persisted size.

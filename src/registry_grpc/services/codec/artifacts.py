@@ -13,7 +13,7 @@ from registry_grpc.services.codec.times import time_to_wire
 from registry_grpc.v1 import artifacts_pb2, common_pb2
 
 if TYPE_CHECKING:
-    from registry_grpc.domain.artifacts import Artifact, Upload
+    from registry_grpc.domain.artifacts import Artifact, Bytes, Upload
 
 MAX_CHUNK_BYTES = 2 * MIB
 
@@ -24,7 +24,7 @@ class WriteMessage:
 
     request: artifacts_pb2.WriteUploadRequest
     """Its chunk has everything but the content."""
-    content: bytes | memoryview
+    content: Bytes
 
 
 def digest_to_wire(digest: Digest) -> common_pb2.Digest:
