@@ -371,6 +371,7 @@ class Gated(Session):
         self.is_finished = False
 
     new_digest = PartHasher
+    upload_retention = timedelta(days=1)
 
     def finish(self, call, digest, tail=(), checksums=()):  # noqa: ARG002 -- the session's signature
         self.loop.call_soon_threadsafe(self.began.set)

@@ -144,6 +144,12 @@ class Uploads(Protocol):
     def update(self, upload: Upload) -> None:
         """Replace the row of `upload.name`, which is locked."""
 
+    def persist(self, upload: Upload) -> bool:
+        """Set persisted_size and expire_time to those of `upload`, and lock its row.
+
+        False, and nothing is set, unless it is open, of that epoch, and in a project that is not deleted.
+        """
+
     def list(
         self,
         version_uid: str,

@@ -167,6 +167,23 @@ def test_an_upload_comes_back_as_it_was_written(store, draft):
         store.write(lambda unit: unit.uploads.update(upload(draft)))
 
 
+def test_an_upload_persists_only_what_its_own_epoch_has(store, draft):
+    made = upload(draft, epoch=3)
+    store.write(lambda unit: unit.uploads.insert(made))
+    further = replace(made, persisted_size=5, expire_time=made.expire_time + timedelta(hours=1), path="not looked at")
+
+    def persist(one):
+        return store.write(lambda unit: unit.uploads.persist(one)).get()
+
+    assert persist(further)
+    assert store.read(lambda reader: reader.uploads.get(made.name)) == replace(further, path=made.path)
+    assert not persist(replace(further, epoch=2))
+    assert not persist(replace(further, name=replace(made.name, project="q")))
+    for state in UploadState:
+        store.write(lambda unit, state=state: unit.uploads.update(replace(made, state=state)))
+        assert persist(further) == (state in {UploadState.ACTIVE, UploadState.FINALIZING})
+
+
 def test_uploads_are_listed_by_time_and_filtered_by_state(store, draft):
     made = [upload(draft, create_time=TIME + n // 2 * SECOND) for n in range(4)]
     made[3] = replace(made[3], state=UploadState.FAILED)

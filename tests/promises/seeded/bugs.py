@@ -99,7 +99,7 @@ BUGS = (
         "Parts that changed between two streams become a file with other bytes.",
         (
             Edit(
-                "usecases/upload_session.py",
+                "usecases/upload_completion.py",
                 "                self._require_stored(digest)\n",
                 "                pass\n",
             ),

@@ -26,6 +26,17 @@ _GET = select(table).where(_NAMED, live_project(bindparam("in_project")))
 _LOCK = select(table).where(_NAMED).with_for_update(key_share=True)
 _INSERT = insert(table)
 _UPDATE = update(table).where(_NAMED)
+# Once for each 16 MiB that come in, so it is one statement: it locks, looks and writes.
+_PERSIST = (
+    update(table)
+    .where(
+        _NAMED,
+        table.c.epoch == bindparam("of_epoch"),
+        table.c.state.in_([UploadState.ACTIVE, UploadState.FINALIZING]),
+        live_project(bindparam("in_project")),
+    )
+    .values(persisted_size=bindparam("persisted"), expire_time=bindparam("expires"))
+)
 _EXPIRED = (
     select(table)
     .where(table.c.state.in_([UploadState.ACTIVE, UploadState.FINALIZING]), table.c.expire_time <= bindparam("now"))
@@ -112,6 +123,16 @@ class Uploads:
         if self._session.change(_UPDATE, {**_key(upload.name), **_values(upload)}) != 1:
             msg = f"no row to replace: {upload.name}"
             raise LookupError(msg)
+
+    def persist(self, upload: Upload) -> bool:
+        """See the port."""
+        values = {
+            **_key(upload.name),
+            "of_epoch": upload.epoch,
+            "persisted": upload.persisted_size,
+            "expires": upload.expire_time,
+        }
+        return self._session.change(_PERSIST, values) == 1
 
     def list(
         self,
