@@ -6,6 +6,9 @@ import os
 import pwd
 import random
 import socket
+from collections.abc import Iterator
+from functools import cache
+from itertools import cycle
 from pathlib import Path
 
 _FIRST_PORT = 10_240
@@ -83,12 +86,20 @@ def write_secret(path: Path, text: str) -> None:
 def free_port() -> int:
     """Return a loopback port that is free now, below those that the kernel gives to others by itself.
 
-    So nobody else takes it while whoever listens there is down for a restart.
+    So nobody else takes it while whoever listens there is down for a restart: workers of one run of pytest draw from
+    different ports, and a process gives out none a second time before it gave out all.
     """
-    while True:
-        port = _CHANCE.randrange(_FIRST_PORT, _FIRST_EPHEMERAL_PORT)
-        if is_free(port):
-            return port
+    return next(port for port in _share() if is_free(port))
+
+
+@cache
+def _share() -> Iterator[int]:
+    """The ports of this process, over and over, in an order by chance."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    ports = list(range(_FIRST_PORT + worker, _FIRST_EPHEMERAL_PORT, workers))
+    _CHANCE.shuffle(ports)
+    return cycle(ports)
 
 
 def is_free(port: int) -> bool:
