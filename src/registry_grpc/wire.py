@@ -1,6 +1,6 @@
-"""Messages with a chunk of bytes: put together with one copy of the bytes, taken apart with none.
+"""Messages put together of parts that are serialised already, and taken apart without copying their bytes.
 
-Protobuf's own way makes two of either.
+Of a chunk of bytes protobuf's own way makes two copies, there and back; of a message in a message it makes one.
 
 Source: protobuf encoding. Fields may come in any order, so the serialised rest of a message goes in front.
 """
@@ -29,6 +29,11 @@ def chunk_message(rest: bytes, field: int, content: bytes) -> bytes:
     size = len(inner) + len(content) + _CRC32C_BYTES
     head = rest + bytes([field << 3 | _LEN]) + varint(size) + inner
     return b"".join((head, content, _CRC32C, struct.pack("<I", google_crc32c.value(content))))
+
+
+def submessage(field: int, message: bytes) -> bytes:
+    """The field number `field` (below 16) with a message, or one more of several, in it."""
+    return bytes([field << 3 | _LEN]) + varint(len(message)) + message
 
 
 def varint(value: int) -> bytes:

@@ -72,7 +72,8 @@ class Question:
             assert objective is not None
             found = reader.catalogue.best(wanted, [(objective, Direction.MAXIMISE)], 5)
         else:
-            found = reader.catalogue.versions(wanted, after=self._after(versions), limit=_PAGE, full=False)
+            found = reader.catalogue.versions(wanted, after=self._after(versions), limit=_PAGE)
+            reader.catalogue.versions_of([hit.uid for hit in found], full=False)
         for facet in read_facets(self.facets, fields):
             reader.catalogue.version_facet(wanted, facet, 21)
         return len(found)

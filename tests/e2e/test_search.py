@@ -106,6 +106,54 @@ def test_basic_leaves_out_what_is_long_and_full_does_not(catalogue, search):
     assert basic.etag == made.etag
 
 
+LONG = ("model_card", "card", "annotations", "dependencies")
+"""What the basic view leaves out."""
+
+
+def test_what_was_told_before_is_told_as_it_is_now(catalogue, search):
+    """Servers remember versions they told: nothing that changes one may be missed."""
+    api, model = catalogue.api, catalogue.model("churn")
+    one, two = catalogue.ready(model), catalogue.ready(model)
+    draft = catalogue.draft(model)
+
+    def check():
+        expected = [catalogue.version(each.name) for each in (one, two, draft)]
+        for each in expected:
+            for name in LONG:
+                each.ClearField(name)
+        (of_model,) = search.models(version_filter="number > 0", show_deleted=True).matches
+        assert of_model.newest_match == max((v for v in expected if not v.HasField("delete_time")), key=_number)
+        for _ in range(2):
+            told = search.versions(show_deleted=True).matches
+            assert [each.version for each in told] == expected
+
+    named = versions_pb2.DeprecateVersionRequest(name=one.name, reason="old")
+    for change in (
+        lambda: None,
+        lambda: catalogue.update(one.name, "description", description="new"),
+        lambda: catalogue.update(two.name, "tags", tags={"team": "risk"}),
+        lambda: catalogue.alias(model, best=1, next=2),
+        lambda: catalogue.alias(model, best=2),
+        lambda: catalogue.unalias(model, "next"),
+        lambda: catalogue.bring(one.name, "production"),
+        lambda: catalogue.bring(two.name, "production"),
+        lambda: catalogue.rollback(model),
+        lambda: catalogue.vacate(model),
+        lambda: api.models.DeprecateVersion(named),
+        lambda: api.models.ReinstateVersion(versions_pb2.ReinstateVersionRequest(name=one.name)),
+        lambda: catalogue.upload(draft.name, "weights.bin", b"bytes"),
+        lambda: catalogue.finalize(draft.name),
+        lambda: catalogue.delete(draft.name),
+        lambda: catalogue.undelete(draft.name),
+    ):
+        change()
+        check()
+
+
+def _number(version):
+    return version.number
+
+
 def test_words_are_found_best_first_with_the_text_around_them(catalogue, search):
     model = catalogue.model("ranker", description="Orders the offers of a shop")
     catalogue.draft(model, description="Much about cards and nothing else")

@@ -19,10 +19,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class VersionHit:
-    """A version that was found, and the values it was sorted by."""
+    """A version that was found, as it was then, and the values it was sorted by."""
 
-    version: Version
-    sort: tuple[SortValue, ...]
+    uid: str
+    revision: int
+    aliases: tuple[str, ...]
+    """In alphabetical order."""
+    sort: tuple[SortValue, ...] = ()
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Of two hits with equal keys everything about the version is the same."""
+        return self.uid, self.revision, self.aliases
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,18 +60,19 @@ class FacetCount:
 class Catalogue(Protocol):
     """What is searched by. Of `after` is the `sort` of the last row before the page; None for the first page."""
 
-    def versions(
-        self, wanted: Search, *, after: Sequence[SortValue] | None, limit: int, full: bool
-    ) -> Sequence[VersionHit]:
-        """A keyset page. Without `full` the versions come without card, annotations and dependencies."""
+    def versions(self, wanted: Search, *, after: Sequence[SortValue] | None, limit: int) -> Sequence[VersionHit]:
+        """A keyset page."""
+
+    def versions_of(self, uids: Collection[str], *, full: bool) -> Mapping[str, Version]:
+        """By uid, those that are still there. Without `full` they come without their cards."""
 
     def models(
         self, wanted: Search, having: Tree[Condition] | None, *, after: Sequence[SortValue] | None, limit: int
     ) -> Sequence[ModelHit]:
         """A keyset page; `having` is what one of the versions of a model must fulfil."""
 
-    def newest_of(self, model_uids: Collection[str], having: Tree[Condition]) -> Mapping[str, Version]:
-        """By uid of the model, the newest of its live versions that fulfils `having`; without its card."""
+    def newest_of(self, model_uids: Collection[str], having: Tree[Condition]) -> Mapping[str, VersionHit]:
+        """By uid of the model, the newest of its live versions that fulfils `having`."""
 
     def version_facet(self, wanted: Search, facet: Facet, limit: int) -> Sequence[FacetCount]:
         """The most frequent values among all versions that are found."""

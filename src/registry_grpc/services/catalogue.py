@@ -27,8 +27,11 @@ from registry_grpc.services.codec.versions import basic_to_wire, version_to_wire
 from registry_grpc.services.comparisons import ComparisonMethods, ComparisonVerbs
 from registry_grpc.services.context import call_context
 from registry_grpc.services.events import EVERYWHERE
+from registry_grpc.services.version_memory import VersionMemory
+from registry_grpc.usecases.search import PageAsked
 from registry_grpc.usecases.selecting import DEFAULT_RUNNERS_UP, MAX_RUNNERS_UP, Objective
 from registry_grpc.v1 import catalogue_pb2, catalogue_pb2_grpc
+from registry_grpc.wire import submessage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,6 +41,10 @@ if TYPE_CHECKING:
     from registry_grpc.services.pages import Page, Pages
     from registry_grpc.usecases import search
     from registry_grpc.usecases.selecting import SelectBest
+
+
+_VERSION = catalogue_pb2.VersionMatch.VERSION_FIELD_NUMBER
+_NEWEST_MATCH = catalogue_pb2.ModelMatch.NEWEST_MATCH_FIELD_NUMBER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +65,7 @@ class CatalogueServicer(ComparisonMethods, catalogue_pb2_grpc.CatalogueServiceSe
         super().__init__(edge, verbs.comparisons)
         self._pages = pages
         self._verbs = verbs
+        self._memory = VersionMemory()
 
     async def SearchModels(
         self, request: catalogue_pb2.SearchModelsRequest, context: Context
@@ -76,7 +84,7 @@ class CatalogueServicer(ComparisonMethods, catalogue_pb2_grpc.CatalogueServiceSe
         text = request.version_filter
         having = read_filter(text, VERSION_FIELDS, field="version_filter") if text.strip() else None
         facets = read_facets(tuple(request.facets), MODEL_FIELDS)
-        page = self._pages.open(request)
+        page, recall = self._pages.open(request), self._memory.recall()
         found = await self._edge.read(
             lambda: self._verbs.models(
                 wanted,
@@ -84,22 +92,22 @@ class CatalogueServicer(ComparisonMethods, catalogue_pb2_grpc.CatalogueServiceSe
                 facets,
                 project=project,
                 versions_of=of_versions,
-                after=_place(page),
-                limit=page.limit,
+                page=PageAsked(_place(page), page.limit, recall.has),
             )
         )
-        newest = found.newest
 
-        def match(hit: ModelHit) -> catalogue_pb2.ModelMatch:
-            return catalogue_pb2.ModelMatch(
+        def match(hit: ModelHit) -> bytes:
+            told = catalogue_pb2.ModelMatch(
                 model=model_to_wire(hit.model),
-                newest_match=basic_to_wire(newest[hit.model.uid]) if hit.model.uid in newest else None,
                 snippet=snippet(words, hit.model.description, hit.model.display_name),
-            )
+            ).SerializeToString()
+            newest = found.newest.get(hit.model.uid)
+            version = None if newest is None else recall.basic(newest, found.versions)
+            return told if version is None else told + submessage(_NEWEST_MATCH, version)
 
         matches, token = page.close(found.hits, _sort_key, match)
-        facets_found = _facets(found.facets)
-        return catalogue_pb2.SearchModelsResponse(matches=matches, next_page_token=token, facets=facets_found)
+        rest = catalogue_pb2.SearchModelsResponse(next_page_token=token, facets=_facets(found.facets))
+        return _with_matches(rest, matches)  # type: ignore[return-value] # the serializer takes bytes
 
     async def SearchVersions(
         self, request: catalogue_pb2.SearchVersionsRequest, context: Context
@@ -114,23 +122,34 @@ class CatalogueServicer(ComparisonMethods, catalogue_pb2_grpc.CatalogueServiceSe
             show_deleted=request.show_deleted,
         )
         facets = read_facets(tuple(request.facets), VERSION_FIELDS)
-        full = request.view == catalogue_pb2.VERSION_VIEW_FULL
-        page = self._pages.open(request)
+        is_full = request.view == catalogue_pb2.VERSION_VIEW_FULL
+        with_card = is_full or bool(words)
+        page, recall = self._pages.open(request), self._memory.recall()
         found = await self._edge.read(
             lambda: self._verbs.versions(
-                wanted, facets, project=project, after=_place(page), limit=page.limit, full=full or bool(words)
+                wanted,
+                facets,
+                project=project,
+                page=PageAsked(_place(page), page.limit, _is_new if with_card else recall.has),
+                full=with_card,
             )
         )
 
-        def match(hit: VersionHit) -> catalogue_pb2.VersionMatch:
+        def match(hit: VersionHit) -> bytes | None:
+            if not with_card:
+                told = recall.basic(hit, found.versions)
+                return None if told is None else submessage(_VERSION, told)
+            version = found.versions.get(hit.uid)
+            if version is None:
+                return None
             return catalogue_pb2.VersionMatch(
-                version=version_to_wire(hit.version) if full else basic_to_wire(hit.version),
-                snippet=snippet(words, hit.version.description, card_text(hit.version)),
-            )
+                version=version_to_wire(version) if is_full else basic_to_wire(version),
+                snippet=snippet(words, version.description, card_text(version)),
+            ).SerializeToString()
 
         matches, token = page.close(found.hits, _sort_key, match)
-        facets_found = _facets(found.facets)
-        return catalogue_pb2.SearchVersionsResponse(matches=matches, next_page_token=token, facets=facets_found)
+        rest = catalogue_pb2.SearchVersionsResponse(next_page_token=token, facets=_facets(found.facets))
+        return _with_matches(rest, matches)  # type: ignore[return-value] # the serializer takes bytes
 
     async def SelectBest(
         self, request: catalogue_pb2.SelectBestRequest, context: Context
@@ -174,6 +193,18 @@ def visible_in(parent: str, permission: str) -> tuple[str, Visible]:
     if models is None:
         return project, Visible(projects=frozenset({project}))
     return project, Visible(models=frozenset((project, model) for model in models))
+
+
+def _is_new(_hit: VersionHit) -> bool:
+    """Of versions that are told with their cards, which nobody remembers."""
+    return False
+
+
+def _with_matches(
+    rest: catalogue_pb2.SearchModelsResponse | catalogue_pb2.SearchVersionsResponse, matches: Sequence[bytes]
+) -> bytes:
+    """A page of matches that are messages already: making it of them again would take longer than finding them."""
+    return b"".join([*(submessage(rest.MATCHES_FIELD_NUMBER, each) for each in matches), rest.SerializeToString()])
 
 
 def _place(page: Page) -> list[SortValue] | None:

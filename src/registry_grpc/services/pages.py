@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from registry_grpc.services.paging import Key, PageTokens, Query
 
 T = TypeVar("T")
-M = TypeVar("M", bound="Message")
+M = TypeVar("M", bound="Message | bytes")
 MAX_PAGE_BYTES = 7 << 19
 """A single item may be larger. gRPC's default limit for a message is 4 MiB, and a reply has more than its items."""
 
@@ -38,7 +38,7 @@ class Page:
     def close(
         self, found: Sequence[T], key: Callable[[T], tuple[Key, ...]], to_wire: Callable[[T], M | None]
     ) -> tuple[list[M], str]:
-        """The messages of the page, and the token of the next one; empty at the end.
+        """The messages of the page, serialised or not, and the token of the next one; empty at the end.
 
         What `to_wire` makes None is left out. A page of large items ends early, so that it is no message too large.
         """
@@ -48,7 +48,7 @@ class Page:
             message = to_wire(item)
             if message is None:
                 continue
-            left -= message.ByteSize()
+            left -= len(message) if isinstance(message, bytes) else message.ByteSize()
             if left < 0 and messages:
                 return messages, self._query.token(*key(found[at - 1]))
             messages.append(message)

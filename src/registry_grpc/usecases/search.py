@@ -10,7 +10,7 @@ from registry_grpc.domain.filters.conditions import Comparison, Condition, Kind
 from registry_grpc.domain.search import FACET_VALUES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from registry_grpc.domain.filters.tree import Tree
     from registry_grpc.domain.resources import Version
@@ -22,6 +22,18 @@ _READY: Tree[Condition] = Condition("state", Kind.TEXT, Comparison.EQUAL, "ready
 INDEXED_AT_ONCE = 200
 TURN_S = 15.0
 """Of a job of the leader, which has to renew its lease."""
+
+
+@dataclass(frozen=True, slots=True)
+class PageAsked:
+    """Which page a caller wants."""
+
+    after: Sequence[SortValue] | None
+    """How the last row before it was sorted; None for the first page."""
+    limit: int
+    """One more than will be told: the last only says that there are more."""
+    known: Callable[[VersionHit], bool]
+    """Whether the caller has a version as it was found: the others are read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +50,8 @@ class VersionResults:
     """A page of versions, and what was counted beside it."""
 
     hits: Sequence[VersionHit]
+    versions: Mapping[str, Version]
+    """By uid, those of the hits that the caller did not know and that are still there."""
     facets: Sequence[FacetCounts]
 
 
@@ -47,7 +61,9 @@ class ModelResults:
 
     hits: Sequence[ModelHit]
     facets: Sequence[FacetCounts]
-    newest: Mapping[str, Version]
+    newest: Mapping[str, VersionHit]
+    versions: Mapping[str, Version]
+    """By uid, those of the newest that the caller did not know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,23 +78,26 @@ class SearchVersions:
         facets: Sequence[Facet],
         *,
         project: str,
-        after: Sequence[SortValue] | None,
-        limit: int,
+        page: PageAsked,
         full: bool,
     ) -> VersionResults:
         """A keyset page; facets are counted with the first one. `project` must exist; empty for any.
+
+        Versions are read without their cards unless `full`.
 
         Raises: PROJECT_NOT_FOUND.
         """
 
         def work(reader: Reader) -> VersionResults:
-            _require(reader, project)
-            hits = reader.catalogue.versions(wanted, after=after, limit=limit, full=full)
+            hits = reader.catalogue.versions(wanted, after=page.after, limit=page.limit)
+            if not hits:
+                _require(reader, project)
+            versions = reader.catalogue.versions_of(_unknown(hits[: page.limit - 1], page), full=full)
             counted = [
                 _counts(facet, reader.catalogue.version_facet(wanted, facet, FACET_VALUES + 1))
-                for facet in (facets if after is None else ())
+                for facet in (facets if page.after is None else ())
             ]
-            return VersionResults(hits, counted)
+            return VersionResults(hits, versions, counted)
 
         return self.store.read(work, snapshot=bool(facets))
 
@@ -97,8 +116,7 @@ class SearchModels:
         *,
         project: str,
         versions_of: Visible,
-        after: Sequence[SortValue] | None,
-        limit: int,
+        page: PageAsked,
     ) -> ModelResults:
         """A keyset page of models with a version that fulfils `having`; None asks nothing of versions.
 
@@ -108,17 +126,20 @@ class SearchModels:
         """
 
         def work(reader: Reader) -> ModelResults:
-            _require(reader, project)
-            hits = reader.catalogue.models(wanted, having, after=after, limit=limit)
-            told = [hit.model for hit in hits if versions_of.has(hit.model.name.project, hit.model.name.model)]
-            newest = reader.catalogue.newest_of([model.uid for model in told], _READY if having is None else having)
+            hits = reader.catalogue.models(wanted, having, after=page.after, limit=page.limit)
+            if not hits:
+                _require(reader, project)
+            models = [hit.model for hit in hits[: page.limit - 1]]
+            told = [model.uid for model in models if versions_of.has(model.name.project, model.name.model)]
+            newest = reader.catalogue.newest_of(told, _READY if having is None else having)
+            versions = reader.catalogue.versions_of(_unknown(newest.values(), page), full=False)
             counted = [
                 _counts(facet, reader.catalogue.model_facet(wanted, having, facet, FACET_VALUES + 1))
-                for facet in (facets if after is None else ())
+                for facet in (facets if page.after is None else ())
             ]
-            return ModelResults(hits, counted, newest)
+            return ModelResults(hits, counted, newest, versions)
 
-        return self.store.read(work, snapshot=True)
+        return self.store.read(work, snapshot=having is not None or bool(facets))
 
 
 class IndexMissing:
@@ -143,7 +164,12 @@ class IndexMissing:
         return total
 
 
+def _unknown(hits: Iterable[VersionHit], page: PageAsked) -> list[str]:
+    return [hit.uid for hit in hits if not page.known(hit)]
+
+
 def _require(reader: Reader, project: str) -> None:
+    """What has something in it exists, so this is asked of what has not."""
     if project:
         reader.projects.get(project)
 

@@ -4,6 +4,7 @@ import math
 import random
 from collections import Counter
 from dataclasses import replace
+from typing import NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,6 +17,7 @@ from registry_grpc.domain.filters.reading import read_filter
 from registry_grpc.domain.filters.terms import newest_metrics
 from registry_grpc.domain.filters.words import model_words, version_words
 from registry_grpc.domain.metadata import Direction, Metadata, Metric
+from registry_grpc.domain.resources import Version
 from registry_grpc.domain.search import (
     Search,
     Visible,
@@ -30,6 +32,9 @@ from tests.contract.store.catalogues import ATOMS, MODEL_ATOMS, filled, random_v
 from tests.kit.filtering import fulfils
 
 ALL = Visible(everywhere=True)
+DEFAULT = Visible(projects=frozenset({"default"}))
+WALKED = {"conditions": "owner = ann", "visible": DEFAULT}
+"""What is read in order of names along the index of one text."""
 ORDERS = (
     *("name", "name desc", "number", "number desc, name desc", "create_time desc", "finalize_time desc, name"),
     *("finalize_time", "metrics.auc desc", "metrics.auc", "metrics.auc desc, create_time desc"),
@@ -38,6 +43,13 @@ ORDERS = (
 )
 MODEL_ORDERS = ("name", "name desc", "create_time desc", "update_time, create_time desc", "update_time, name desc")
 FACETS = tuple(name for name, field in VERSION_FIELDS.items() if field.shape in {Shape.ONE, Shape.MANY, Shape.KEYED})
+
+
+class Hit(NamedTuple):
+    """A version that was found, read, and what it was sorted by."""
+
+    version: Version
+    sort: tuple
 
 
 def trees(atoms):
@@ -63,7 +75,16 @@ def versions(store, *, conditions="", order="", query="", after=None, limit=1000
         order=read_version_order(order, words),
         **more,
     )
-    return store.read(lambda reader: reader.catalogue.versions(wanted, after=after, limit=limit, full=True))
+
+    def work(reader):
+        hits = reader.catalogue.versions(wanted, after=after, limit=limit)
+        read = reader.catalogue.versions_of([hit.uid for hit in hits], full=True)
+        for hit in hits:
+            version = read[hit.uid]
+            assert (hit.uid, hit.revision, hit.aliases) == (version.uid, version.revision, version.aliases)
+        return [Hit(read[hit.uid], hit.sort) for hit in hits]
+
+    return store.read(work, snapshot=True)
 
 
 def models(store, *, conditions="", having="", order="", query="", after=None, limit=1000):
@@ -92,8 +113,12 @@ def test_a_filter_finds_what_the_same_filter_in_python_finds(store, seed):
 
     def check(said):
         tree = read_filter(said, VERSION_FIELDS)
-        found = versions(store, conditions=said)
-        assert sorted(uids(found)) == sorted(each.version.uid for each in held.versions if fulfils(tree, each)), said
+        expected = sorted(each.version.uid for each in held.versions if fulfils(tree, each))
+        assert sorted(uids(versions(store, conditions=said))) == expected, said
+        in_order = versions(store, conditions=said, visible=DEFAULT)
+        assert sorted(uids(in_order)) == expected, said
+        names = [hit.version.name for hit in in_order]
+        assert names == sorted(names, key=lambda name: (name.project, name.model, name.number)), said
 
     for atom in ATOMS:
         check(atom)
@@ -126,16 +151,21 @@ def test_a_filter_of_models_finds_what_the_same_filter_in_python_finds(store):
     any_filter()
 
 
-@pytest.mark.parametrize("order", ORDERS)
-def test_pages_neither_lose_nor_repeat_while_others_write(store, order):
+@pytest.mark.parametrize(
+    ("order", "asked"), [(order, {}) for order in ORDERS] + [("name", WALKED), ("name desc", WALKED)]
+)
+def test_pages_neither_lose_nor_repeat_while_others_write(store, order, asked):
     held = filled(store, 11, versions=30)
-    before = uids(versions(store, order=order))
+    if asked:
+        held = replace(held, versions=tuple(each for each in held.versions if each.version.owner == "ann"))
+        assert len(held.versions) > 4
+    before = uids(versions(store, order=order, **asked))
     assert sorted(before) == sorted(each.version.uid for each in held.versions)
     assert before == [each.uid for each in _sorted(held.versions, order)]
     r, seen, last, number = random.Random(5), [], None, 100
     gone = set()
     while True:
-        page = versions(store, order=order, after=last, limit=4)
+        page = versions(store, order=order, after=last, limit=4, **asked)
         seen += uids(page)
         if len(page) < 4:
             break

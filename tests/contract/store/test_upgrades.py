@@ -163,7 +163,8 @@ def test_a_version_of_before_has_no_card_and_can_be_given_one(url):
     store.write(describe)
     assert store.read(lambda reader: reader.versions.by_uid("v")).card == card
     wanted = Search(visible=Visible(everywhere=True), conditions=read_filter("card.license = mit", VERSION_FIELDS))
+    (hit,) = store.read(lambda reader: reader.catalogue.versions(wanted, after=None, limit=9))
     for full in (False, True):
-        (hit,) = store.read(lambda reader, full=full: reader.catalogue.versions(wanted, after=None, limit=9, full=full))
-        assert hit.version.card == (card if full else None)
+        read = store.read(lambda reader, full=full: reader.catalogue.versions_of([hit.uid], full=full))
+        assert read[hit.uid].card == (card if full else None)
     store.close()

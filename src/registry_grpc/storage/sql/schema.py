@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-HEAD = "0014"
+HEAD = "0015"
 """The revision this program knows; a test compares it with the newest file of `migrations/versions/`."""
 
 _LOCK_KEY = 0x6D726567  # "mreg": one migration at a time, whichever replica starts it

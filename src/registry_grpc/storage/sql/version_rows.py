@@ -11,15 +11,20 @@ if TYPE_CHECKING:
     from registry_grpc.storage.sql.session import Record
 
 
+def to_aliases(row: Record) -> tuple[str, ...]:
+    """Of `row.aliases`, their ids with commas between, in no order."""
+    return tuple(sorted(row.aliases.split(","))) if row.aliases else ()
+
+
 def to_version(row: Record) -> Version:
-    """The version; `row.aliases` is their ids with commas between, in no order."""
+    """The version, with its aliases."""
     return Version(
         uid=row.uid,
         model_uid=row.model_uid,
         name=VersionName(row.project, row.model, row.number),
         state=row.state,
         stage=row.stage,
-        aliases=tuple(sorted(row.aliases.split(","))) if row.aliases else (),
+        aliases=to_aliases(row),
         version_label=row.version_label,
         owner=row.owner,
         description=row.description,

@@ -31,11 +31,13 @@ class Catalogue:
         """Reads and writes through `session`."""
         self._session = session
 
-    def versions(
-        self, wanted: Search, *, after: Sequence[SortValue] | None, limit: int, full: bool
-    ) -> Sequence[VersionHit]:
+    def versions(self, wanted: Search, *, after: Sequence[SortValue] | None, limit: int) -> Sequence[VersionHit]:
         """See the port."""
-        return versions.search_versions(self._session, wanted, last=after, limit=limit, full=full)
+        return versions.search_versions(self._session, wanted, last=after, limit=limit)
+
+    def versions_of(self, uids: Collection[str], *, full: bool) -> Mapping[str, Version]:
+        """See the port."""
+        return versions.read_versions(self._session, uids, full=full)
 
     def models(
         self, wanted: Search, having: Tree[Condition] | None, *, after: Sequence[SortValue] | None, limit: int
@@ -43,7 +45,7 @@ class Catalogue:
         """See the port."""
         return models.search_models(self._session, wanted, having, last=after, limit=limit)
 
-    def newest_of(self, model_uids: Collection[str], having: Tree[Condition]) -> Mapping[str, Version]:
+    def newest_of(self, model_uids: Collection[str], having: Tree[Condition]) -> Mapping[str, VersionHit]:
         """See the port."""
         return models.newest_versions(self._session, model_uids, having)
 

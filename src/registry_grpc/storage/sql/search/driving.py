@@ -2,7 +2,8 @@
 
 A page in order of names is found fastest along the names when many versions fulfil the filter, and from the few that do
 otherwise. Planners guess badly which of both it is (SQLite knows no distribution of values, PostgreSQL no correlation),
-so it is looked up: whoever has few rows for one of the conditions that must all hold is named by uid.
+so it is looked up: whoever has few rows for one of the conditions that must all hold is named by uid. What equals one
+text is read in order of names, along its index, however many there are.
 """
 
 from __future__ import annotations
@@ -12,17 +13,18 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, func, select
 
-from registry_grpc.domain.filters.conditions import Comparison, Condition
+from registry_grpc.domain.filters.conditions import Comparison, Condition, Kind
 from registry_grpc.domain.filters.fields import VERSION_FIELDS, Shape
 from registry_grpc.domain.filters.tree import And
 from registry_grpc.storage.sql.search.compiling import VERSION_COLUMNS
 from registry_grpc.storage.sql.search.rows import rows_of_version
-from registry_grpc.storage.sql.tables import project
+from registry_grpc.storage.sql.tables import project, version_term
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlalchemy import Select
+    from sqlalchemy.sql.selectable import NamedFromClause
 
     from registry_grpc.domain.filters.tree import Tree
     from registry_grpc.domain.search import Visible
@@ -58,35 +60,78 @@ class Lead:
     """What is still to be asked of them."""
 
 
-def lead_to_page(session: Session, tree: Tree[Condition], visible: Visible) -> Lead | None:
-    """What a page in order of names begins with; None when too many versions fulfil each of the conditions."""
-    best: Sequence[str] | None = None
-    chosen: Condition | None = None
-    for one in _candidates(tree):
-        rows = rows_of_version(one)
-        limit = FEW if best is None else len(best)
-        found = session.all(rows.owners(in_projects(rows.table.c.project, visible)).limit(limit + 1))
-        if len(found) <= limit:
-            best, chosen = [row[0] for row in found], one
-        if best is not None and not best:
-            break
-    if best is None or chosen is None:
-        return lead_to_all(session, tree, visible, SORTED)
-    return Lead(best, _without(tree, chosen))
+@dataclass(frozen=True, slots=True)
+class Walk:
+    """Rows a search begins with, one for each version that fulfils a condition, in order of names along an index."""
+
+    rows: NamedFromClause[Any]
+    where: Sequence[ColumnElement[bool]]
+    """Which of `rows`."""
+    rest: Tree[Condition]
+    """What is still to be asked of their versions."""
 
 
-def lead_to_all(session: Session, tree: Tree[Condition], visible: Visible, most: int = MANY) -> Lead | None:
+def lead_to_page(
+    session: Session, tree: Tree[Condition], visible: Visible, *, by_name: bool = False
+) -> Lead | Walk | None:
+    """What a page begins with; None when too many versions fulfil each of the conditions.
+
+    `by_name`: it is in order of names.
+    """
+    candidates = _candidates(tree)
+    in_order = [one for one in candidates if _is_in_order(one)] if by_name and _is_one_project(visible) else []
+    if len(candidates) == len(in_order) == 1:  # nothing to choose from
+        return _walk(tree, in_order[0], visible)
+    fewest, count = _fewest(session, candidates, visible, SORTED)
+    if in_order and (fewest is None or fewest in in_order):
+        return _walk(tree, fewest or in_order[0], visible)
+    if fewest is None:
+        return None
+    owners = _owners(fewest, visible)
+    return Lead([row[0] for row in session.all(owners)] if count <= FEW else owners, _without(tree, fewest))
+
+
+def lead_to_all(session: Session, tree: Tree[Condition], visible: Visible) -> Lead | None:
     """What a search begins with that looks at all it finds: who fulfils the condition with the fewest rows."""
-    best: Lead | None = None
+    fewest, _ = _fewest(session, _candidates(tree), visible, MANY)
+    return None if fewest is None else Lead(_owners(fewest, visible), _without(tree, fewest))
+
+
+def _fewest(
+    session: Session, candidates: Sequence[Condition], visible: Visible, most: int
+) -> tuple[Condition | None, int]:
+    """The condition with the fewest rows, and how many; None when all have more than `most`."""
+    best: Condition | None = None
     least = most
-    for one in _candidates(tree):
+    for one in candidates:
         rows = rows_of_version(one)
         among = in_projects(rows.table.c.project, visible)
         # Rows, not owners: telling these apart takes longer than the answer is worth.
         counted = session.one(select(func.count()).select_from(rows.of_all(among).limit(least + 1).subquery("counted")))
         if counted is not None and counted[0] <= least:
-            best, least = Lead(rows.owners(among), _without(tree, one)), int(counted[0])
-    return best
+            best, least = one, int(counted[0])
+    return best, least
+
+
+def _owners(one: Condition, visible: Visible) -> Select[Any]:
+    rows = rows_of_version(one)
+    return rows.owners(in_projects(rows.table.c.project, visible))
+
+
+def _walk(tree: Tree[Condition], one: Condition, visible: Visible) -> Walk:
+    walked, rows = version_term.alias("walked"), rows_of_version(one)
+    where = [in_projects(walked.c.project, visible), *rows.predicates(dict(walked.c.items()))]
+    return Walk(walked, where, _without(tree, one))
+
+
+def _is_in_order(one: Condition) -> bool:
+    """Whether it says what one text must be, of which a version has one row."""
+    is_one_text = one.kind is Kind.TEXT and one.comparison is Comparison.EQUAL and one.field != "metrics"
+    return is_one_text and (one.key is not None or VERSION_FIELDS[one.field].shape in {Shape.ONE, Shape.MANY})
+
+
+def _is_one_project(visible: Visible) -> bool:
+    return not visible.everywhere and len(visible.projects | {project for project, _ in visible.models}) == 1
 
 
 def _without(tree: Tree[Condition], condition: Condition) -> Tree[Condition]:

@@ -112,14 +112,15 @@ def _rewrite(session: Session, version: Version, *, is_new: bool) -> None:
     if not is_new:
         for statement in _OF_VERSION:
             session.change(statement, {"of": version.uid})
-    owner = {"version_uid": version.uid, "project": version.name.project}
-    _insert(session, version_term, _term_rows(terms_of(version), owner, numbers=True))
+    name, owner = version.name, {"version_uid": version.uid, "project": version.name.project}
+    place: dict[str, Any] = {**owner, "model": name.model, "version_number": name.number}
+    _insert(session, version_term, _term_rows(terms_of(version), place, numbers=True))
     _insert(session, version_metric, _metric_rows(newest_metrics(version.metadata.metrics), owner))
 
 
 def _insert_together(session: Session, version: Version) -> None:
     rows = _term_rows(terms_of(version), {}, numbers=True), _metric_rows(newest_metrics(version.metadata.metrics), {})
-    insert_together(session, version.uid, version.name.project, rows, version_words(version)._asdict())
+    insert_together(session, version.uid, version.name, rows, version_words(version)._asdict())
 
 
 def _insert(session: Session, table: Table, rows: Sequence[dict[str, Any]]) -> None:
@@ -127,7 +128,7 @@ def _insert(session: Session, table: Table, rows: Sequence[dict[str, Any]]) -> N
         session.change(insert(table), rows)
 
 
-def _term_rows(terms: Iterable[Term], owner: dict[str, str], *, numbers: bool = False) -> list[dict[str, Any]]:
+def _term_rows(terms: Iterable[Term], owner: dict[str, Any], *, numbers: bool = False) -> list[dict[str, Any]]:
     rows = []
     for at, term in enumerate(terms):
         text = term.text

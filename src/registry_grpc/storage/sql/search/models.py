@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
-from registry_grpc.ports.search import ModelHit
+from registry_grpc.ports.search import ModelHit, VersionHit
 from registry_grpc.storage.sql.models import to_model
 from registry_grpc.storage.sql.search.compiling import model_where, version_where
 from registry_grpc.storage.sql.search.ordering import Key, page, sort_values
 from registry_grpc.storage.sql.search.texts import ranked
-from registry_grpc.storage.sql.search.versions import BASIC, Query, is_postgresql, plain, seen
+from registry_grpc.storage.sql.search.versions import Query, is_postgresql, name_keys, plain, seen
 from registry_grpc.storage.sql.tables import model as table
 from registry_grpc.storage.sql.tables import version
 from registry_grpc.storage.sql.version_lists import ALIASES
-from registry_grpc.storage.sql.version_rows import to_version
+from registry_grpc.storage.sql.version_rows import to_aliases
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from registry_grpc.domain.filters.conditions import Condition
     from registry_grpc.domain.filters.tree import Tree
-    from registry_grpc.domain.resources import Version
     from registry_grpc.domain.search import Order, Search
     from registry_grpc.ports.search import SortValue
     from registry_grpc.storage.sql.session import Session
@@ -41,10 +40,11 @@ def found_models(wanted: Search, having: Tree[Condition] | None, *, postgresql: 
         one = select(version.c.uid).where(version.c.model_uid == table.c.uid, _LIVE_VERSION, version_where(having))
         where.append(one.correlate(table).exists())
     source: FromClause = table
+    names = (table.c.project, table.c.id)
     if not wanted.words:
-        return Query(source, where)
+        return Query(source, where, names)
     words = ranked(wanted.words, "model", postgresql=postgresql).subquery("texts")
-    return Query(source.join(words, words.c.uid == table.c.uid), where, words.c.rank)
+    return Query(source.join(words, words.c.uid == table.c.uid), where, names, rank=words.c.rank)
 
 
 def search_models(
@@ -62,7 +62,7 @@ def search_models(
     return [ModelHit(to_model(row), sort_values(row, keys)) for row in session.all(statement)]
 
 
-def newest_versions(session: Session, model_uids: Collection[str], having: Tree[Condition]) -> Mapping[str, Version]:
+def newest_versions(session: Session, model_uids: Collection[str], having: Tree[Condition]) -> Mapping[str, VersionHit]:
     """By uid of the model, the newest of its live versions that fulfils `having`."""
     if not model_uids:
         return {}
@@ -73,8 +73,9 @@ def newest_versions(session: Session, model_uids: Collection[str], having: Tree[
         .subquery("newest")
     )
     same = (version.c.model_uid == newest.c.model_uid) & (version.c.number == newest.c.number)
-    rows = session.all(select(*BASIC, ALIASES).select_from(version.join(newest, same)))
-    return {row.model_uid: to_version(row) for row in rows}
+    columns = version.c.model_uid, version.c.uid, version.c.revision, ALIASES
+    rows = session.all(select(*columns).select_from(version.join(newest, same)))
+    return {row.model_uid: VersionHit(row.uid, row.revision, to_aliases(row)) for row in rows}
 
 
 def _keys(order: Sequence[Order], query: Query) -> list[Key]:
@@ -84,11 +85,7 @@ def _keys(order: Sequence[Order], query: Query) -> list[Key]:
             assert query.rank is not None  # noqa: S101 - only searches with words are ordered by it
             keys.append(Key(query.rank))
         elif each.field == "name":
-            return [*keys, *_names(descending=each.descending)]
+            return [*keys, *name_keys(query, descending=each.descending)]
         else:
             keys.append(Key(plain(table.c[each.field]), each.descending))
-    return [*keys, *_names(descending=False)]
-
-
-def _names(*, descending: bool) -> list[Key]:
-    return [Key(column, descending) for column in (table.c.project, table.c.id)]
+    return [*keys, *name_keys(query, descending=False)]

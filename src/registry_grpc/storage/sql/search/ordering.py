@@ -74,11 +74,6 @@ def again(keys: Sequence[Key], found: FromClause) -> Sequence[ColumnElement[Any]
     return [part for key in sorts for part in key.sorted]
 
 
-def sort_columns(keys: Sequence[Key], found: FromClause) -> Sequence[ColumnElement[Any]]:
-    """The values of the keys in a page, for whoever joins it."""
-    return [found.c[f"sort_{at}"] for at in range(len(keys))]
-
-
 def sort_values(row: Record, keys: Sequence[Key]) -> tuple[Any, ...]:
     """The values of the keys in a row of a page."""
     return tuple(getattr(row, f"sort_{at}") for at in range(len(keys)))

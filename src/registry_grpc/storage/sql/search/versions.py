@@ -2,37 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, ColumnElement, and_, literal, or_, select, true, tuple_, type_coerce
+from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, literal, or_, select, true, tuple_, type_coerce
 
 from registry_grpc.ports.search import VersionHit
 from registry_grpc.storage.sql.search.compiling import version_where
-from registry_grpc.storage.sql.search.driving import in_projects, lead_to_all, lead_to_page
+from registry_grpc.storage.sql.search.driving import Walk, in_projects, lead_to_all, lead_to_page
 from registry_grpc.storage.sql.search.matching import unindexed
-from registry_grpc.storage.sql.search.ordering import Key, again, page, sort_columns, sort_values
+from registry_grpc.storage.sql.search.ordering import Key, again, page
 from registry_grpc.storage.sql.search.texts import ranked
 from registry_grpc.storage.sql.tables import model, version_metric
 from registry_grpc.storage.sql.tables import version as table
-from registry_grpc.storage.sql.version_lists import ALIASES
-from registry_grpc.storage.sql.version_rows import to_version
+from registry_grpc.storage.sql.version_lists import ALIASES, aliases_of
+from registry_grpc.storage.sql.version_rows import to_aliases, to_version
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from sqlalchemy import FromClause
     from sqlalchemy.sql.selectable import NamedFromClause
 
     from registry_grpc.domain.filters.conditions import MetricKey
+    from registry_grpc.domain.resources import Version
     from registry_grpc.domain.search import Order, Search, Visible
     from registry_grpc.ports.search import SortValue
+    from registry_grpc.storage.sql.search.driving import Lead
     from registry_grpc.storage.sql.session import Session
 
 Bool = ColumnElement[bool]
+Names = tuple[ColumnElement[Any], ...]
 _LEFT_OUT = {"model_card": literal("").label("model_card"), "card": literal(None, table.c.card.type).label("card")}
 BASIC = [_LEFT_OUT.get(name, table.c[name]) for name in table.c.keys()]  # noqa: SIM118
 """Columns of a version without its card."""
+_READ = {
+    full: select(*(table.c if full else BASIC), ALIASES).where(table.c.uid.in_(bindparam("uids", expanding=True)))
+    for full in (False, True)
+}
 _TIMES = frozenset({"create_time", "update_time", "finalize_time"})
 
 
@@ -42,6 +49,10 @@ class Query:
 
     source: FromClause
     where: list[Bool]
+    names: Names
+    """What versions, or models, are sorted by in order of names."""
+    is_walked: bool = False
+    """`names` are of an index that is walked among rows of one project."""
     rank: ColumnElement[int] | None = None
     metrics: int = 0
 
@@ -55,26 +66,39 @@ class Query:
 
 def found_versions(session: Session, wanted: Search, *, whole: bool = False) -> Query:
     """What a search finds; `whole` when all of it will be looked at, not a page."""
-    # What is sorted by rank is looked at whole too.
-    lead = (lead_to_all if whole or wanted.words else lead_to_page)(session, wanted.conditions, wanted.visible)
-    by_name = lead is None and not wanted.words and (not wanted.order or wanted.order[0].field == "name")
+    by_name = not wanted.words and (not wanted.order or wanted.order[0].field == "name")
+    lead: Lead | Walk | None
+    if whole or wanted.words:  # what is sorted by rank is looked at whole too
+        lead = lead_to_all(session, wanted.conditions, wanted.visible)
+    else:
+        lead = lead_to_page(session, wanted.conditions, wanted.visible, by_name=by_name)
     # Whoever knows the few by uid, or goes by another order, shall not look along the names.
-    project = table.c.project if by_name else unindexed(table.c.project)
+    project = table.c.project if by_name and lead is None else unindexed(table.c.project)
     conditions = wanted.conditions if lead is None else lead.rest
     where = [
         ~model.c.buried,
         seen(wanted.visible, project, table.c.model),
         version_where(conditions, one_by_one=lead is not None),
     ]
-    if lead is not None:
-        where.append(table.c.uid.in_(lead.versions))
     if not wanted.show_deleted:
         where += [table.c.delete_time.is_(None), model.c.delete_time.is_(None)]
     source: FromClause = table.join(model, model.c.uid == table.c.model_uid)
+    if isinstance(lead, Walk):
+        return _walked(lead, source, where)
+    names = (table.c.project, table.c.model, table.c.number)
+    if lead is not None:
+        where.append(table.c.uid.in_(lead.versions))
     if not wanted.words:
-        return Query(source, where)
+        return Query(source, where, names)
     words = ranked(wanted.words, "version", postgresql=is_postgresql(session)).subquery("texts")
-    return Query(source.join(words, words.c.uid == table.c.uid), where, words.c.rank)
+    return Query(source.join(words, words.c.uid == table.c.uid), where, names, rank=words.c.rank)
+
+
+def _walked(walk: Walk, source: FromClause, where: list[Bool]) -> Query:
+    rows = walk.rows
+    names = (rows.c.project, rows.c.model, rows.c.version_number)
+    joined = source.join(rows, rows.c.version_uid == table.c.uid)
+    return Query(joined, [*where, *walk.where], names, is_walked=True)
 
 
 def seen(visible: Visible, project: ColumnElement[str], model_id: ColumnElement[str]) -> Bool:
@@ -88,7 +112,7 @@ def seen(visible: Visible, project: ColumnElement[str], model_id: ColumnElement[
 
 
 def search_versions(
-    session: Session, wanted: Search, *, last: Sequence[SortValue] | None, limit: int, full: bool
+    session: Session, wanted: Search, *, last: Sequence[SortValue] | None, limit: int
 ) -> Sequence[VersionHit]:
     """A page behind the row that sorted as `last`.
 
@@ -96,15 +120,22 @@ def search_versions(
     """
     by_metric = bool(wanted.order) and wanted.order[0].metric is not None
     if not by_metric:
-        return _page(session, wanted, wanted.order, last, limit, full=full)
+        return _page(session, wanted, wanted.order, last, limit)
     found: list[VersionHit] = []
     if last is None or last[0] is not None:
-        found += _page(session, wanted, wanted.order, last, limit, full=full)
+        found += _page(session, wanted, wanted.order, last, limit)
     if len(found) < limit:
         rest = last[1:] if last is not None and last[0] is None else None
-        more = _page(session, wanted, wanted.order[1:], rest, limit - len(found), full=full, without=wanted.order[0])
-        found += [VersionHit(hit.version, (None, *hit.sort)) for hit in more]
+        more = _page(session, wanted, wanted.order[1:], rest, limit - len(found), without=wanted.order[0])
+        found += [replace(hit, sort=(None, *hit.sort)) for hit in more]
     return found
+
+
+def read_versions(session: Session, uids: Collection[str], *, full: bool) -> Mapping[str, Version]:
+    """By uid, those that are there."""
+    if not uids:
+        return {}
+    return {row.uid: to_version(row) for row in session.all(_READ[full], {"uids": list(uids)})}
 
 
 def _page(
@@ -114,7 +145,6 @@ def _page(
     last: Sequence[SortValue] | None,
     limit: int,
     *,
-    full: bool,
     without: Order | None = None,
 ) -> list[VersionHit]:
     query = found_versions(session, wanted)
@@ -122,15 +152,15 @@ def _page(
         row = version_metric.alias("absent")
         query.where.append(~select(row.c.idx).where(_is_end(row, without.metric, highest=without.descending)).exists())
     keys = _keys(order, query, wanted.visible, led=without is None)
-    columns = list(table.c) if full else BASIC
-    # The page first, then its rows: what is sorted shall be narrow, and nobody's aliases looked up in vain.
-    found = page(select(table.c.uid).select_from(query.source).where(*query.where), keys, last, limit).subquery("page")
-    statement = (
-        select(*columns, ALIASES, *sort_columns(keys, found))
-        .select_from(table.join(found, found.c.uid == table.c.uid))
-        .order_by(*again(keys, found))
-    )
-    return [VersionHit(to_version(row), sort_values(row, keys)) for row in session.all(statement)]
+    if query.is_walked and last is not None:
+        # Says nothing new, and lets the index begin where the page does: the project is not among what it is sorted by.
+        query.where.append(keys[1].beyond(last[1], inclusive=True))
+    # The page first: nobody's aliases shall be looked up in vain.
+    rows = select(table.c.uid, table.c.revision).select_from(query.source).where(*query.where)
+    found = page(rows, keys, last, limit).subquery("page")
+    statement = select(found, aliases_of(found)).order_by(*again(keys, found))
+    end = 2 + len(keys)
+    return [VersionHit(row[0], row[1], to_aliases(row), tuple(row[2:end])) for row in session.all(statement)]
 
 
 def _keys(order: Sequence[Order], query: Query, visible: Visible, *, led: bool) -> list[Key]:
@@ -147,15 +177,16 @@ def _keys(order: Sequence[Order], query: Query, visible: Visible, *, led: bool) 
             assert query.rank is not None  # noqa: S101 - only searches with words are ordered by it
             keys.append(Key(query.rank))
         elif each.field == "name":
-            return [*keys, *_names(descending=each.descending)]
+            return [*keys, *name_keys(query, descending=each.descending)]
         else:
             column = table.c[each.field]
             keys.append(Key(plain(column), each.descending, nullable=bool(column.nullable)))
-    return [*keys, *_names(descending=False)]
+    return [*keys, *name_keys(query, descending=False)]
 
 
-def _names(*, descending: bool) -> list[Key]:
-    return [Key(column, descending) for column in (table.c.project, table.c.model, table.c.number)]
+def name_keys(query: Query, *, descending: bool) -> list[Key]:
+    """The keys of the order of names."""
+    return [Key(column, descending) for column in query.names]
 
 
 def plain(column: ColumnElement[Any]) -> ColumnElement[Any]:

@@ -17,20 +17,31 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Table
 
+    from registry_grpc.domain.names import VersionName
     from registry_grpc.storage.sql.session import Session
 
     Rows = Sequence[Mapping[str, Any]]
 
 
+_OWNER = {
+    "version_uid": "CAST(:uid AS text)",
+    "project": "CAST(:project AS text)",
+    "model": "CAST(:model AS text)",
+    "version_number": "CAST(:number AS bigint)",
+}
+"""Columns that say the same in all rows of a version."""
+
+
 def _from_json(table: Table, name: str) -> str:
     types = {"idx": "integer", "number": "float8", "value": "float8"}
     types |= dict.fromkeys(("flag", "lowest", "highest"), "boolean")
-    columns = [column.name for column in table.c if column.name not in {"version_uid", "project"}]
+    owner = {column: value for column, value in _OWNER.items() if column in table.c}
+    columns = [column.name for column in table.c if column.name not in _OWNER]
     listed = ", ".join(f'"{column}"' for column in columns)
     typed = ", ".join(f'"{column}" {types.get(column, "text")}' for column in columns)
     return (
-        f"INSERT INTO {table.name} (version_uid, project, {listed}) "  # noqa: S608 - names of our tables
-        f"SELECT CAST(:uid AS text), CAST(:project AS text), {listed} FROM json_to_recordset(:{name}) AS row ({typed})"
+        f"INSERT INTO {table.name} ({', '.join(owner)}, {listed}) "  # noqa: S608 - names of our tables
+        f"SELECT {', '.join(owner.values())}, {listed} FROM json_to_recordset(:{name}) AS row ({typed})"
     )
 
 
@@ -41,8 +52,9 @@ _ALL = text(
 
 
 def insert_together(
-    session: Session, uid: str, project: str, rows: tuple[Rows, Rows], words: Mapping[str, str]
+    session: Session, uid: str, name: VersionName, rows: tuple[Rows, Rows], words: Mapping[str, str]
 ) -> None:
     """Insert terms and metrics, each row without its owner, and the words of a version."""
     terms, metrics = rows
-    session.change(_ALL, {"uid": uid, "project": project, "terms": terms, "metrics": metrics, **words})
+    owner = {"uid": uid, "project": name.project, "model": name.model, "number": name.number}
+    session.change(_ALL, {**owner, "terms": terms, "metrics": metrics, **words})

@@ -5,18 +5,21 @@ Written with the version or model they tell of, and removed with it; everything 
 
 from sqlalchemy import Boolean, Column, Double, Index, Integer, PrimaryKeyConstraint, Table, Text
 
-from registry_grpc.storage.sql.columns import Key, flag, index_where, key, text
+from registry_grpc.storage.sql.columns import Key, count, flag, index_where, key, text
 from registry_grpc.storage.sql.tables.metadata import metadata
 
 TERM_CHARS = 200
 
-# `project` repeats what the version's row says, so that an index leads to the values of one project.
+# `project`, `model` and `version_number` repeat what the version's row says. An index leads to the values of a project
+# and has the versions with one text in order of names.
 version_term = Table(
     "version_term",
     metadata,
     key("version_uid"),
     Column("idx", Integer, nullable=False),
     key("project"),
+    key("model"),
+    count("version_number"),
     key("field"),
     key("key"),
     # Its first `TERM_CHARS`: an index of PostgreSQL takes up to 2,704 bytes. `long_text` has all of a longer one.
@@ -33,6 +36,8 @@ index_where(
     version_term.c.field,
     version_term.c.key,
     version_term.c.text,
+    version_term.c.model,
+    version_term.c.version_number,
     version_term.c.version_uid,
 )
 index_where(
