@@ -1,4 +1,4 @@
-"""Chunk messages put together, or taken apart, by hand are what protobuf makes of the same fields."""
+"""Messages put together, or taken apart, by hand are what protobuf makes of the same fields."""
 
 import google_crc32c
 import pytest
@@ -6,8 +6,8 @@ from google.protobuf.message import DecodeError
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from registry_grpc.v1 import artifacts_pb2, common_pb2
-from registry_grpc.wire import chunk_message, without_content
+from registry_grpc.v1 import artifacts_pb2, catalogue_pb2, common_pb2, versions_pb2
+from registry_grpc.wire import chunk_message, submessage, without_content
 
 FIELD = artifacts_pb2.ReadArtifactResponse.CHUNK_FIELD_NUMBER
 
@@ -22,6 +22,17 @@ def test_it_is_the_same_message(size, offset):
     made = chunk_message(rest.SerializeToString(), FIELD, content)
     assert artifacts_pb2.ReadArtifactResponse.FromString(made) == expected
     assert made == expected.SerializeToString() or size == 0
+
+
+@pytest.mark.parametrize("size", [0, 1, 127, 128, 16383, 16384])
+def test_a_page_of_messages_is_the_same_as_one_made_of_them(size):
+    versions = [versions_pb2.ModelVersion(name=f"v{at}", description="d" * size) for at in range(3)]
+    rest = catalogue_pb2.SearchVersionsResponse(next_page_token="token", facets=[catalogue_pb2.Facet(field="owner")])
+    matches = [submessage(1, version.SerializeToString()) for version in versions]
+    made = b"".join([*(submessage(1, match) for match in matches), rest.SerializeToString()])
+    rest.matches.extend(catalogue_pb2.VersionMatch(version=version) for version in versions)
+    assert catalogue_pb2.SearchVersionsResponse.FromString(made) == rest
+    assert made == rest.SerializeToString()
 
 
 WRITE = artifacts_pb2.WriteUploadRequest

@@ -152,7 +152,11 @@ def test_a_filter_of_models_finds_what_the_same_filter_in_python_finds(store):
 
 
 @pytest.mark.parametrize(
-    ("order", "asked"), [(order, {}) for order in ORDERS] + [("name", WALKED), ("name desc", WALKED)]
+    ("order", "asked"),
+    [
+        *(pytest.param(order, {}, id=order) for order in ORDERS),
+        *(pytest.param(order, WALKED, id=f"{order}, walked") for order in ("name", "name desc")),
+    ],
 )
 def test_pages_neither_lose_nor_repeat_while_others_write(store, order, asked):
     held = filled(store, 11, versions=30)

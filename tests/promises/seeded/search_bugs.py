@@ -58,6 +58,12 @@ SEARCH_BUGS = (
         (f"{STORE}test_what_an_older_schema_left_is_indexed_whole_whoever_comes_first[sqlite]",),
     ),
     Bug(
+        "a version is remembered without its aliases",
+        "A search tells the aliases that a version had when it was told first: they change no revision of it.",
+        (Edit("ports/search.py", "return self.uid, self.revision, self.aliases", "return self.uid, self.revision"),),
+        (f"{WIRE}test_what_was_told_before_is_told_as_it_is_now[sqlite+directory]",),
+    ),
+    Bug(
         "a package of two ecosystems is counted twice",
         "A facet says more than there are.",
         (

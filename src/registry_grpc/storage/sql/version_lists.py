@@ -5,22 +5,22 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from sqlalchemy import FromClause, Label, Select, bindparam, func, select
+from sqlalchemy import ColumnElement, Label, Select, bindparam, func, select
 
 from registry_grpc.domain.pointers import PointerKind
 from registry_grpc.storage.sql.tables import pointer
 from registry_grpc.storage.sql.tables import version as table
 
 
-def aliases_of(rows: FromClause) -> Label[str]:
-    """The ids of the aliases of the versions whose `uid` is in `rows`, with commas between, in no order."""
+def aliases_of(uid: ColumnElement[str]) -> Label[str]:
+    """The ids of the aliases of the version `uid` of an enclosing query, with commas between, in no order."""
     mine = select(func.aggregate_strings(pointer.c.id, ",")).where(
-        pointer.c.version_uid == rows.c.uid, pointer.c.kind == PointerKind.ALIAS
+        pointer.c.version_uid == uid, pointer.c.kind == PointerKind.ALIAS
     )
-    return mine.correlate(rows).scalar_subquery().label("aliases")
+    return mine.correlate_except(pointer).scalar_subquery().label("aliases")
 
 
-ALIASES = aliases_of(table)
+ALIASES = aliases_of(table.c.uid)
 ALL = select(table, ALIASES)
 OF_MODEL = ALL.where(table.c.model_uid == bindparam("model_uid"))
 LIVE = table.c.delete_time.is_(None)

@@ -79,7 +79,7 @@ def lead_to_page(
     `by_name`: it is in order of names.
     """
     candidates = _candidates(tree)
-    in_order = [one for one in candidates if _is_in_order(one)] if by_name and _is_one_project(visible) else []
+    in_order = [one for one in candidates if _is_in_order(one)] if by_name and is_one_project(visible) else []
     if len(candidates) == len(in_order) == 1:  # nothing to choose from
         return _walk(tree, in_order[0], visible)
     fewest, count = _fewest(session, candidates, visible, SORTED)
@@ -130,7 +130,8 @@ def _is_in_order(one: Condition) -> bool:
     return is_one_text and (one.key is not None or VERSION_FIELDS[one.field].shape in {Shape.ONE, Shape.MANY})
 
 
-def _is_one_project(visible: Visible) -> bool:
+def is_one_project(visible: Visible) -> bool:
+    """Whether all that is visible lies in one project."""
     return not visible.everywhere and len(visible.projects | {project for project, _ in visible.models}) == 1
 
 

@@ -5,11 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, ColumnElement, and_, bindparam, literal, or_, select, true, tuple_, type_coerce
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    and_,
+    bindparam,
+    literal,
+    literal_column,
+    or_,
+    select,
+    true,
+    tuple_,
+    type_coerce,
+)
 
 from registry_grpc.ports.search import VersionHit
 from registry_grpc.storage.sql.search.compiling import version_where
-from registry_grpc.storage.sql.search.driving import Walk, in_projects, lead_to_all, lead_to_page
+from registry_grpc.storage.sql.search.driving import Walk, in_projects, is_one_project, lead_to_all, lead_to_page
 from registry_grpc.storage.sql.search.matching import unindexed
 from registry_grpc.storage.sql.search.ordering import Key, again, page
 from registry_grpc.storage.sql.search.texts import ranked
@@ -40,6 +52,8 @@ _READ = {
     full: select(*(table.c if full else BASIC), ALIASES).where(table.c.uid.in_(bindparam("uids", expanding=True)))
     for full in (False, True)
 }
+_ALIASES = aliases_of(literal_column("page.uid", table.c.uid.type))
+"""Of the versions in a subquery called so; made once, for making it takes as long as finding some."""
 _TIMES = frozenset({"create_time", "update_time", "finalize_time"})
 
 
@@ -51,8 +65,6 @@ class Query:
     where: list[Bool]
     names: Names
     """What versions, or models, are sorted by in order of names."""
-    is_walked: bool = False
-    """`names` are of an index that is walked among rows of one project."""
     rank: ColumnElement[int] | None = None
     metrics: int = 0
 
@@ -98,7 +110,7 @@ def _walked(walk: Walk, source: FromClause, where: list[Bool]) -> Query:
     rows = walk.rows
     names = (rows.c.project, rows.c.model, rows.c.version_number)
     joined = source.join(rows, rows.c.version_uid == table.c.uid)
-    return Query(joined, [*where, *walk.where], names, is_walked=True)
+    return Query(joined, [*where, *walk.where], names)
 
 
 def seen(visible: Visible, project: ColumnElement[str], model_id: ColumnElement[str]) -> Bool:
@@ -152,13 +164,13 @@ def _page(
         row = version_metric.alias("absent")
         query.where.append(~select(row.c.idx).where(_is_end(row, without.metric, highest=without.descending)).exists())
     keys = _keys(order, query, wanted.visible, led=without is None)
-    if query.is_walked and last is not None:
-        # Says nothing new, and lets the index begin where the page does: the project is not among what it is sorted by.
+    if last is not None and keys[0].column is query.names[0] and is_one_project(wanted.visible):
+        # Says nothing new, and lets an index begin where the page does: PostgreSQL would begin where the project does.
         query.where.append(keys[1].beyond(last[1], inclusive=True))
     # The page first: nobody's aliases shall be looked up in vain.
     rows = select(table.c.uid, table.c.revision).select_from(query.source).where(*query.where)
     found = page(rows, keys, last, limit).subquery("page")
-    statement = select(found, aliases_of(found)).order_by(*again(keys, found))
+    statement = select(found, _ALIASES).order_by(*again(keys, found))
     end = 2 + len(keys)
     return [VersionHit(row[0], row[1], to_aliases(row), tuple(row[2:end])) for row in session.all(statement)]
 
