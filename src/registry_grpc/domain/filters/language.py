@@ -7,7 +7,7 @@ parentheses (there OR binds tighter, in SQL AND does), words without a field, an
 from __future__ import annotations
 
 import re
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NoReturn, cast
 
 from lark import Lark, Token, Transformer, UnexpectedCharacters, UnexpectedInput, UnexpectedToken
@@ -80,6 +80,8 @@ _JOINTS = frozenset({"_AND", "_OR"})
 _WORDS = frozenset({"AND", "OR", "NOT"})
 _QUOTES = frozenset("\"'")
 _PUNCTUATION = frozenset("()=<>!:,.")
+REMEMBERED_CHARS = 512
+"""Filters as long as this are kept as they were read: each page of a search says the same one again."""
 
 
 def parse_filter(text: str, *, field: str = "filter") -> Tree[Restriction]:
@@ -87,6 +89,10 @@ def parse_filter(text: str, *, field: str = "filter") -> Tree[Restriction]:
 
     Raises: INVALID_FILTER, which names the column.
     """
+    return (_remembered if len(text) <= REMEMBERED_CHARS else _parsed)(text, field)
+
+
+def _parsed(text: str, field: str) -> Tree[Restriction]:
     if len(text) > MAX_CHARS:
         raise invalid_filter(MAX_CHARS + 1, f"it has {len(text)} characters, the limit is {MAX_CHARS}", field=field)
     _require_shallow(text, field)
@@ -101,6 +107,9 @@ def parse_filter(text: str, *, field: str = "filter") -> Tree[Restriction]:
             ) from None
         raise
     return planted
+
+
+_remembered = lru_cache(maxsize=256)(_parsed)
 
 
 @cache
