@@ -59,8 +59,7 @@ def without_content(raw: bytes, field: int) -> tuple[bytes, memoryview] | None:
     if content is None:
         return None
     kept = raw[chunk.inside : content.start] + raw[content.end : chunk.end]
-    emptied = bytes([field << 3 | _LEN]) + varint(len(kept)) + kept
-    rest = b"".join((raw[: chunk.start], emptied, raw[chunk.end :]))
+    rest = b"".join((raw[: chunk.start], submessage(field, kept), raw[chunk.end :]))
     return rest, memoryview(raw)[content.inside : content.end]
 
 

@@ -75,8 +75,8 @@ def again(keys: Sequence[Key], found: FromClause) -> Sequence[ColumnElement[Any]
 
 
 def sort_values(row: Record, keys: Sequence[Key]) -> tuple[Any, ...]:
-    """The values of the keys in a row of a page."""
-    return tuple(getattr(row, f"sort_{at}") for at in range(len(keys)))
+    """The values of the keys in a row of a page, which ends with them."""
+    return tuple(row[-len(keys) :])
 
 
 def _typed(keys: Sequence[Key], values: Sequence[object]) -> list[Any]:

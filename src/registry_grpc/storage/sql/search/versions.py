@@ -23,7 +23,7 @@ from registry_grpc.ports.search import VersionHit
 from registry_grpc.storage.sql.search.compiling import version_where
 from registry_grpc.storage.sql.search.driving import Walk, in_projects, is_one_project, lead_to_all, lead_to_page
 from registry_grpc.storage.sql.search.matching import unindexed
-from registry_grpc.storage.sql.search.ordering import Key, again, page
+from registry_grpc.storage.sql.search.ordering import Key, again, page, sort_values
 from registry_grpc.storage.sql.search.texts import ranked
 from registry_grpc.storage.sql.tables import model, version_metric
 from registry_grpc.storage.sql.tables import version as table
@@ -170,9 +170,10 @@ def _page(
     # The page first: nobody's aliases shall be looked up in vain.
     rows = select(table.c.uid, table.c.revision).select_from(query.source).where(*query.where)
     found = page(rows, keys, last, limit).subquery("page")
-    statement = select(found, _ALIASES).order_by(*again(keys, found))
-    end = 2 + len(keys)
-    return [VersionHit(row[0], row[1], to_aliases(row), tuple(row[2:end])) for row in session.all(statement)]
+    statement = select(_ALIASES, found).order_by(*again(keys, found))
+    return [
+        VersionHit(row.uid, row.revision, to_aliases(row), sort_values(row, keys)) for row in session.all(statement)
+    ]
 
 
 def _keys(order: Sequence[Order], query: Query, visible: Visible, *, led: bool) -> list[Key]:
