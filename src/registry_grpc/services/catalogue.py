@@ -43,7 +43,8 @@ if TYPE_CHECKING:
     from registry_grpc.usecases.selecting import SelectBest
 
 
-_VERSION = catalogue_pb2.VersionMatch.VERSION_FIELD_NUMBER
+_VERSION_MATCHES = catalogue_pb2.SearchVersionsResponse.MATCHES_FIELD_NUMBER
+_MODEL_MATCHES = catalogue_pb2.SearchModelsResponse.MATCHES_FIELD_NUMBER
 _NEWEST_MATCH = catalogue_pb2.ModelMatch.NEWEST_MATCH_FIELD_NUMBER
 
 
@@ -103,11 +104,12 @@ class CatalogueServicer(ComparisonMethods, catalogue_pb2_grpc.CatalogueServiceSe
             ).SerializeToString()
             newest = found.newest.get(hit.model.uid)
             version = None if newest is None else recall.basic(newest, found.versions)
-            return told if version is None else told + submessage(_NEWEST_MATCH, version)
+            return submessage(_MODEL_MATCHES, told + (b"" if version is None else submessage(_NEWEST_MATCH, version)))
 
         matches, token = page.close(found.hits, _sort_key, match)
         rest = catalogue_pb2.SearchModelsResponse(next_page_token=token, facets=_facets(found.facets))
-        return _with_matches(rest, matches)  # type: ignore[return-value] # the serializer takes bytes
+        # Its matches are serialised: making messages of them again would take longer than finding them.
+        return b"".join([*matches, rest.SerializeToString()])  # type: ignore[return-value] # the serializer takes bytes
 
     async def SearchVersions(
         self, request: catalogue_pb2.SearchVersionsRequest, context: Context
@@ -137,19 +139,19 @@ class CatalogueServicer(ComparisonMethods, catalogue_pb2_grpc.CatalogueServiceSe
 
         def match(hit: VersionHit) -> bytes | None:
             if not with_card:
-                told = recall.basic(hit, found.versions)
-                return None if told is None else submessage(_VERSION, told)
+                return recall.match(hit, found.versions)
             version = found.versions.get(hit.uid)
             if version is None:
                 return None
-            return catalogue_pb2.VersionMatch(
+            told = catalogue_pb2.VersionMatch(
                 version=version_to_wire(version) if is_full else basic_to_wire(version),
                 snippet=snippet(words, version.description, card_text(version)),
-            ).SerializeToString()
+            )
+            return submessage(_VERSION_MATCHES, told.SerializeToString())
 
         matches, token = page.close(found.hits, _sort_key, match)
         rest = catalogue_pb2.SearchVersionsResponse(next_page_token=token, facets=_facets(found.facets))
-        return _with_matches(rest, matches)  # type: ignore[return-value] # the serializer takes bytes
+        return b"".join([*matches, rest.SerializeToString()])  # type: ignore[return-value] # as above
 
     async def SelectBest(
         self, request: catalogue_pb2.SelectBestRequest, context: Context
@@ -198,13 +200,6 @@ def visible_in(parent: str, permission: str) -> tuple[str, Visible]:
 def _is_new(_hit: VersionHit) -> bool:
     """Of versions that are told with their cards, which nobody remembers."""
     return False
-
-
-def _with_matches(
-    rest: catalogue_pb2.SearchModelsResponse | catalogue_pb2.SearchVersionsResponse, matches: Sequence[bytes]
-) -> bytes:
-    """A page of matches that are messages already: making it of them again would take longer than finding them."""
-    return b"".join([*(submessage(rest.MATCHES_FIELD_NUMBER, each) for each in matches), rest.SerializeToString()])
 
 
 def _place(page: Page) -> list[SortValue] | None:

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from registry_grpc.storage.sql.session import Record
 
 
-def to_aliases(row: Record) -> tuple[str, ...]:
-    """Of `row.aliases`, their ids with commas between, in no order."""
-    return tuple(sorted(row.aliases.split(","))) if row.aliases else ()
+def to_aliases(text: str | None) -> tuple[str, ...]:
+    """Of their ids with commas between, in no order; None when there are none."""
+    return tuple(sorted(text.split(","))) if text else ()
 
 
 def to_version(row: Record) -> Version:
@@ -24,7 +24,7 @@ def to_version(row: Record) -> Version:
         name=VersionName(row.project, row.model, row.number),
         state=row.state,
         stage=row.stage,
-        aliases=to_aliases(row),
+        aliases=to_aliases(row.aliases),
         version_label=row.version_label,
         owner=row.owner,
         description=row.description,

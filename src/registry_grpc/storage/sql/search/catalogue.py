@@ -75,7 +75,7 @@ class Catalogue:
 
     def count_versions(self, wanted: Search) -> int:
         """See the port."""
-        query = versions.found_versions(self._session, wanted, whole=True)
+        query = versions.found_versions(self._session, wanted)
         row = self._session.one(select(func.count()).select_from(query.source).where(*query.where))
         return int(row[0]) if row else 0
 

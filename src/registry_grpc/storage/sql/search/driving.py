@@ -9,16 +9,18 @@ text is read in order of names, along its index, however many there are.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, Integer, bindparam, func, select
 
 from registry_grpc.domain.filters.conditions import Comparison, Condition, Kind
 from registry_grpc.domain.filters.fields import VERSION_FIELDS, Shape
 from registry_grpc.domain.filters.tree import And
 from registry_grpc.storage.sql.search.compiling import VERSION_COLUMNS
+from registry_grpc.storage.sql.search.kept import kept
 from registry_grpc.storage.sql.search.rows import rows_of_version
-from registry_grpc.storage.sql.tables import project, version_term
+from registry_grpc.storage.sql.tables import project, version, version_term
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.selectable import NamedFromClause
 
     from registry_grpc.domain.filters.tree import Tree
-    from registry_grpc.domain.search import Visible
+    from registry_grpc.domain.search import Search, Visible
     from registry_grpc.storage.sql.session import Session
 
 FEW = 1000
@@ -36,6 +38,8 @@ SORTED = 4000
 """Looking up and sorting so many takes less time than looking at each version along the names until a page is full."""
 MANY = 30_000
 """For what looks at all that is found."""
+UIDS = "lead"
+"""The parameter for the uids of versions that are named."""
 _TRIED = 8
 _ALONG_AN_INDEX = frozenset(
     {
@@ -51,77 +55,98 @@ _ALONG_AN_INDEX = frozenset(
 _ELSEWHERE = frozenset({"aliases", "deployed", "executable"})
 
 
+class How(Enum):
+    """How a search comes to the versions it begins with."""
+
+    NAMED = auto()
+    """They are few: their uids are bound to `UIDS`."""
+    SELECTED = auto()
+    WALKED = auto()
+    """In order of names, along an index that has one row for each of them."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lead:
-    """The versions a search begins with: their uids, or what selects these."""
+    """The versions a search begins with: those that fulfil a condition."""
 
-    versions: Sequence[str] | Select[Any]
-    rest: Tree[Condition]
-    """What is still to be asked of them."""
+    how: How
+    by: Condition
 
-
-@dataclass(frozen=True, slots=True)
-class Walk:
-    """Rows a search begins with, one for each version that fulfils a condition, in order of names along an index."""
-
-    rows: NamedFromClause[Any]
-    where: Sequence[ColumnElement[bool]]
-    """Which of `rows`."""
-    rest: Tree[Condition]
-    """What is still to be asked of their versions."""
+    def rest(self, tree: Tree[Condition]) -> Tree[Condition]:
+        """What of the filter is still to be asked of them."""
+        parts = tree.parts if isinstance(tree, And) else (tree,)
+        return And(tuple(part for part in parts if part != self.by))
 
 
-def lead_to_page(
-    session: Session, tree: Tree[Condition], visible: Visible, *, by_name: bool = False
-) -> Lead | Walk | None:
-    """What a page begins with; None when too many versions fulfil each of the conditions.
+def lead_to_page(session: Session, wanted: Search, *, by_name: bool = False) -> tuple[Lead | None, Sequence[str]]:
+    """What a page begins with, and the uids if it names them; None when too many versions fulfil each condition.
 
     `by_name`: it is in order of names.
     """
-    candidates = _candidates(tree)
-    in_order = [one for one in candidates if _is_in_order(one)] if by_name and is_one_project(visible) else []
+    candidates = _candidates(wanted.conditions)
+    ordered = by_name and is_one_project(wanted.visible)
+    in_order = [one for one in candidates if _is_in_order(one)] if ordered else []
     if len(candidates) == len(in_order) == 1:  # nothing to choose from
-        return _walk(tree, in_order[0], visible)
-    fewest, count = _fewest(session, candidates, visible, SORTED)
+        return Lead(How.WALKED, in_order[0]), ()
+    fewest, count = _fewest(session, wanted, candidates, SORTED)
     if in_order and (fewest is None or fewest in in_order):
-        return _walk(tree, fewest or in_order[0], visible)
+        return Lead(How.WALKED, fewest or in_order[0]), ()
     if fewest is None:
-        return None
-    owners = _owners(fewest, visible)
-    return Lead([row[0] for row in session.all(owners)] if count <= FEW else owners, _without(tree, fewest))
+        return None, ()
+    if count > FEW:
+        return Lead(How.SELECTED, fewest), ()
+    return Lead(How.NAMED, fewest), [row[0] for row in session.all(_owners(wanted, fewest))]
 
 
-def lead_to_all(session: Session, tree: Tree[Condition], visible: Visible) -> Lead | None:
+def lead_to_all(session: Session, wanted: Search) -> Lead | None:
     """What a search begins with that looks at all it finds: who fulfils the condition with the fewest rows."""
-    fewest, _ = _fewest(session, _candidates(tree), visible, MANY)
-    return None if fewest is None else Lead(_owners(fewest, visible), _without(tree, fewest))
+    fewest, _ = _fewest(session, wanted, _candidates(wanted.conditions), MANY)
+    return None if fewest is None else Lead(How.SELECTED, fewest)
+
+
+def led_to(lead: Lead, visible: Visible) -> ColumnElement[bool]:
+    """That a version is one of those that are named or selected."""
+    if lead.how is How.NAMED:
+        return version.c.uid.in_(bindparam(UIDS, expanding=True))
+    return version.c.uid.in_(_owned(lead.by, visible))
+
+
+def walk(lead: Lead, visible: Visible) -> tuple[NamedFromClause[Any], Sequence[ColumnElement[bool]]]:
+    """The rows of the index, and which of them."""
+    walked, rows = version_term.alias("walked"), rows_of_version(lead.by)
+    return walked, [in_projects(walked.c.project, visible), *rows.predicates(dict(walked.c.items()))]
 
 
 def _fewest(
-    session: Session, candidates: Sequence[Condition], visible: Visible, most: int
+    session: Session, wanted: Search, candidates: Sequence[Condition], most: int
 ) -> tuple[Condition | None, int]:
     """The condition with the fewest rows, and how many; None when all have more than `most`."""
     best: Condition | None = None
     least = most
     for one in candidates:
-        rows = rows_of_version(one)
-        among = in_projects(rows.table.c.project, visible)
-        # Rows, not owners: telling these apart takes longer than the answer is worth.
-        counted = session.one(select(func.count()).select_from(rows.of_all(among).limit(least + 1).subquery("counted")))
+        counted = session.one(_count(wanted, one), {"most": least + 1})
         if counted is not None and counted[0] <= least:
             best, least = one, int(counted[0])
     return best, least
 
 
-def _owners(one: Condition, visible: Visible) -> Select[Any]:
+@kept
+def _count(wanted: Search, one: Condition) -> Select[Any]:
+    rows = rows_of_version(one)
+    among = in_projects(rows.table.c.project, wanted.visible)
+    # Rows, not owners: telling these apart takes longer than the answer is worth.
+    found = rows.of_all(among).limit(bindparam("most", type_=Integer)).subquery("counted")
+    return select(func.count()).select_from(found)
+
+
+@kept
+def _owners(wanted: Search, one: Condition) -> Select[Any]:
+    return _owned(one, wanted.visible)
+
+
+def _owned(one: Condition, visible: Visible) -> Select[Any]:
     rows = rows_of_version(one)
     return rows.owners(in_projects(rows.table.c.project, visible))
-
-
-def _walk(tree: Tree[Condition], one: Condition, visible: Visible) -> Walk:
-    walked, rows = version_term.alias("walked"), rows_of_version(one)
-    where = [in_projects(walked.c.project, visible), *rows.predicates(dict(walked.c.items()))]
-    return Walk(walked, where, _without(tree, one))
 
 
 def _is_in_order(one: Condition) -> bool:
@@ -133,12 +158,6 @@ def _is_in_order(one: Condition) -> bool:
 def is_one_project(visible: Visible) -> bool:
     """Whether all that is visible lies in one project."""
     return not visible.everywhere and len(visible.projects | {project for project, _ in visible.models}) == 1
-
-
-def _without(tree: Tree[Condition], condition: Condition) -> Tree[Condition]:
-    """`tree` without a condition that is fulfilled."""
-    parts = tree.parts if isinstance(tree, And) else (tree,)
-    return And(tuple(part for part in parts if part is not condition))
 
 
 def _candidates(tree: Tree[Condition]) -> list[Condition]:

@@ -38,7 +38,7 @@ _OF_DEPLOYMENTS = {
 
 def version_facet(session: Session, wanted: Search, facet: Facet, limit: int) -> Sequence[FacetCount]:
     """The most frequent values of a field of versions."""
-    query = found_versions(session, wanted, whole=True)
+    query = found_versions(session, wanted)
     if facet.field in VERSION_COLUMNS:
         return _counted(session, VERSION_COLUMNS[facet.field], query, limit)
     if facet.field == "aliases":

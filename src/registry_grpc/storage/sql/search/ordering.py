@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, and_, false, literal, or_, tuple_
+from sqlalchemy import ColumnElement, and_, bindparam, false, or_, tuple_
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from sqlalchemy import FromClause, Select
-
-    from registry_grpc.storage.sql.session import Record
+    from sqlalchemy import BindParameter, FromClause, Select
 
 Bool = ColumnElement[bool]
+Place = Sequence["BindParameter[Any] | None"]
+"""How the row before a page sorted: where the values of its keys will be bound, None for those that are NULL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,7 @@ class Key:
         # On PostgreSQL NULL is the largest, on SQLite the least.
         return [self.column.is_(None), column] if self.nullable else [column]
 
-    def beyond(self, value: object, *, inclusive: bool = False) -> Bool:
+    def beyond(self, value: BindParameter[Any] | None, *, inclusive: bool = False) -> Bool:
         """What sorts behind `value`, or with it."""
         if value is None:
             return self.column.is_(None) if inclusive else false()
@@ -42,16 +41,34 @@ class Key:
             found = self.column >= value if inclusive else self.column > value
         return or_(found, self.column.is_(None)) if self.nullable else found
 
-    def same(self, value: object) -> Bool:
+    def same(self, value: BindParameter[Any] | None) -> Bool:
         """What sorts as `value`."""
         return self.column.is_(None) if value is None else self.column == value
 
 
-def after(keys: Sequence[Key], values: Sequence[object]) -> Bool:
+def place(keys: Sequence[Key], nulls: Sequence[bool]) -> Place:
+    """Where `bound` will put the values of a row; `nulls` says which of them are None."""
+    return [
+        None if null and key.nullable else bindparam(f"last_{at}", type_=key.column.type)
+        for at, (key, null) in enumerate(zip(keys, nulls, strict=True))
+    ]
+
+
+def bound(last: Sequence[object] | None) -> dict[str, object]:
+    """The values of a row for the statement of the page behind it."""
+    return {f"last_{at}": value for at, value in enumerate(last or ())}
+
+
+def nulls_of(last: Sequence[object] | None) -> tuple[bool, ...] | None:
+    """Which values of a row are None: all that the statement of the page behind it depends on."""
+    return None if last is None else tuple(value is None for value in last)
+
+
+def after(keys: Sequence[Key], values: Place) -> Bool:
     """What sorts behind a row with those values of the keys."""
     simple = not any(key.nullable for key in keys) and len({key.descending for key in keys}) == 1
     if simple:
-        mine, theirs = tuple_(*(key.column for key in keys)), tuple_(*_typed(keys, values))
+        mine, theirs = tuple_(*(key.column for key in keys)), tuple_(*values)
         return mine < theirs if keys[0].descending else mine > theirs
     found: Bool = false()
     for key, value in reversed(list(zip(keys, values, strict=True))):
@@ -60,8 +77,8 @@ def after(keys: Sequence[Key], values: Sequence[object]) -> Bool:
     return and_(keys[0].beyond(values[0], inclusive=True), found)
 
 
-def page(statement: Select[Any], keys: Sequence[Key], last: Sequence[object] | None, limit: int) -> Select[Any]:
-    """`statement` in the order of the keys, from behind the row with the values `last` on; `sort_values` reads them."""
+def page(statement: Select[Any], keys: Sequence[Key], last: Place | None, limit: int) -> Select[Any]:
+    """`statement` in the order of the keys, from behind the row at `last` on; it ends with the values of the keys."""
     if last is not None:
         statement = statement.where(after(keys, last))
     sorts = [key.column.label(f"sort_{at}") for at, key in enumerate(keys)]
@@ -72,12 +89,3 @@ def again(keys: Sequence[Key], found: FromClause) -> Sequence[ColumnElement[Any]
     """ORDER BY for what is joined to a page; a join need not keep its order."""
     sorts = [replace(key, column=found.c[f"sort_{at}"]) for at, key in enumerate(keys)]
     return [part for key in sorts for part in key.sorted]
-
-
-def sort_values(row: Record, keys: Sequence[Key]) -> tuple[Any, ...]:
-    """The values of the keys in a row of a page, which ends with them."""
-    return tuple(row[-len(keys) :])
-
-
-def _typed(keys: Sequence[Key], values: Sequence[object]) -> list[Any]:
-    return [literal(value, key.column.type) for key, value in zip(keys, values, strict=True)]

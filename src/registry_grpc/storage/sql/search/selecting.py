@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def directions(session: Session, wanted: Search, metric: MetricKey) -> Collection[Direction | None]:
     """What the versions that are found say of which way a metric is better."""
-    query = found_versions(session, wanted, whole=True)
+    query = found_versions(session, wanted)
     row = version_metric.alias("said")
     source = query.source.join(row, row.c.version_uid == version.c.uid)
     statement = select(row.c.direction).select_from(source).where(*query.where, *_is(row, metric)).distinct()
@@ -35,7 +35,7 @@ def directions(session: Session, wanted: Search, metric: MetricKey) -> Collectio
 
 def count_candidates(session: Session, wanted: Search, metric: MetricKey) -> int:
     """How many of the versions that are found have a metric."""
-    query = found_versions(session, wanted, whole=True)
+    query = found_versions(session, wanted)
     values = _values(metric, wanted.visible, descending=True, name="objective")
     source = query.source.join(values, values.c.version_uid == version.c.uid)
     row = session.one(select(func.count()).select_from(source).where(*query.where))
@@ -46,7 +46,7 @@ def best(
     session: Session, wanted: Search, objectives: Sequence[tuple[MetricKey, Direction]], limit: int
 ) -> Sequence[CandidateHit]:
     """Versions that have the first metric, the best first."""
-    query = found_versions(session, wanted, whole=True)
+    query = found_versions(session, wanted)
     source, values, order = query.source, [], []
     for at, (metric, direction) in enumerate(objectives):
         descending = direction is Direction.MAXIMISE

@@ -21,9 +21,19 @@ from sqlalchemy import (
 
 from registry_grpc.ports.search import VersionHit
 from registry_grpc.storage.sql.search.compiling import version_where
-from registry_grpc.storage.sql.search.driving import Walk, in_projects, is_one_project, lead_to_all, lead_to_page
+from registry_grpc.storage.sql.search.driving import (
+    UIDS,
+    How,
+    in_projects,
+    is_one_project,
+    lead_to_all,
+    lead_to_page,
+    led_to,
+    walk,
+)
+from registry_grpc.storage.sql.search.kept import kept
 from registry_grpc.storage.sql.search.matching import unindexed
-from registry_grpc.storage.sql.search.ordering import Key, again, page, sort_values
+from registry_grpc.storage.sql.search.ordering import Key, again, bound, nulls_of, page, place
 from registry_grpc.storage.sql.search.texts import ranked
 from registry_grpc.storage.sql.tables import model, version_metric
 from registry_grpc.storage.sql.tables import version as table
@@ -33,7 +43,7 @@ from registry_grpc.storage.sql.version_rows import to_aliases, to_version
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from sqlalchemy import FromClause
+    from sqlalchemy import FromClause, Select
     from sqlalchemy.sql.selectable import NamedFromClause
 
     from registry_grpc.domain.filters.conditions import MetricKey
@@ -76,17 +86,15 @@ class Query:
         return row
 
 
-def found_versions(session: Session, wanted: Search, *, whole: bool = False) -> Query:
-    """What a search finds; `whole` when all of it will be looked at, not a page."""
-    by_name = not wanted.words and (not wanted.order or wanted.order[0].field == "name")
-    lead: Lead | Walk | None
-    if whole or wanted.words:  # what is sorted by rank is looked at whole too
-        lead = lead_to_all(session, wanted.conditions, wanted.visible)
-    else:
-        lead = lead_to_page(session, wanted.conditions, wanted.visible, by_name=by_name)
+def found_versions(session: Session, wanted: Search) -> Query:
+    """What a search finds, for those who look at all of it."""
+    return _query(wanted, lead_to_all(session, wanted), postgresql=is_postgresql(session))
+
+
+def _query(wanted: Search, lead: Lead | None, *, postgresql: bool) -> Query:
     # Whoever knows the few by uid, or goes by another order, shall not look along the names.
-    project = table.c.project if by_name and lead is None else unindexed(table.c.project)
-    conditions = wanted.conditions if lead is None else lead.rest
+    project = table.c.project if lead is None and _is_by_name(wanted) else unindexed(table.c.project)
+    conditions = wanted.conditions if lead is None else lead.rest(wanted.conditions)
     where = [
         ~model.c.buried,
         seen(wanted.visible, project, table.c.model),
@@ -95,22 +103,22 @@ def found_versions(session: Session, wanted: Search, *, whole: bool = False) -> 
     if not wanted.show_deleted:
         where += [table.c.delete_time.is_(None), model.c.delete_time.is_(None)]
     source: FromClause = table.join(model, model.c.uid == table.c.model_uid)
-    if isinstance(lead, Walk):
-        return _walked(lead, source, where)
     names = (table.c.project, table.c.model, table.c.number)
+    if lead is not None and lead.how is How.WALKED:
+        rows, which = walk(lead, wanted.visible)
+        names = (rows.c.project, rows.c.model, rows.c.version_number)
+        return Query(source.join(rows, rows.c.version_uid == table.c.uid), [*where, *which], names)
     if lead is not None:
-        where.append(table.c.uid.in_(lead.versions))
+        where.append(led_to(lead, wanted.visible))
     if not wanted.words:
         return Query(source, where, names)
-    words = ranked(wanted.words, "version", postgresql=is_postgresql(session)).subquery("texts")
+    words = ranked(wanted.words, "version", postgresql=postgresql).subquery("texts")
     return Query(source.join(words, words.c.uid == table.c.uid), where, names, rank=words.c.rank)
 
 
-def _walked(walk: Walk, source: FromClause, where: list[Bool]) -> Query:
-    rows = walk.rows
-    names = (rows.c.project, rows.c.model, rows.c.version_number)
-    joined = source.join(rows, rows.c.version_uid == table.c.uid)
-    return Query(joined, [*where, *walk.where], names)
+def _is_by_name(wanted: Search) -> bool:
+    """Whether its pages are in order of names."""
+    return not wanted.words and (not wanted.order or wanted.order[0].field == "name")
 
 
 def seen(visible: Visible, project: ColumnElement[str], model_id: ColumnElement[str]) -> Bool:
@@ -153,27 +161,45 @@ def read_versions(session: Session, uids: Collection[str], *, full: bool) -> Map
 def _page(
     session: Session,
     wanted: Search,
-    order: Sequence[Order],
+    order: tuple[Order, ...],
     last: Sequence[SortValue] | None,
     limit: int,
     *,
     without: Order | None = None,
 ) -> list[VersionHit]:
-    query = found_versions(session, wanted)
+    uids: Sequence[str] = ()
+    if wanted.words:  # what is sorted by rank is looked at whole
+        lead = lead_to_all(session, wanted)
+    else:
+        lead, uids = lead_to_page(session, wanted, by_name=_is_by_name(wanted))
+    statement = _paged(wanted, lead, order, without, nulls_of(last), limit, is_postgresql(session))
+    rows = session.all(statement, {UIDS: uids, **bound(last)})
+    return [VersionHit(uid, revision, to_aliases(text), tuple(sort)) for text, uid, revision, *sort in rows]
+
+
+@kept
+def _paged(
+    wanted: Search,
+    lead: Lead | None,
+    order: tuple[Order, ...],
+    without: Order | None,
+    nulls: tuple[bool, ...] | None,
+    limit: int,
+    postgresql: bool,  # noqa: FBT001 - passed on
+) -> Select[Any]:
+    query = _query(wanted, lead, postgresql=postgresql)
     if without is not None and without.metric is not None:
         row = version_metric.alias("absent")
         query.where.append(~select(row.c.idx).where(_is_end(row, without.metric, highest=without.descending)).exists())
     keys = _keys(order, query, wanted.visible, led=without is None)
+    last = None if nulls is None else place(keys, nulls)
     if last is not None and keys[0].column is query.names[0] and is_one_project(wanted.visible):
         # Says nothing new, and lets an index begin where the page does: PostgreSQL would begin where the project does.
         query.where.append(keys[1].beyond(last[1], inclusive=True))
     # The page first: nobody's aliases shall be looked up in vain.
     rows = select(table.c.uid, table.c.revision).select_from(query.source).where(*query.where)
     found = page(rows, keys, last, limit).subquery("page")
-    statement = select(_ALIASES, found).order_by(*again(keys, found))
-    return [
-        VersionHit(row.uid, row.revision, to_aliases(row), sort_values(row, keys)) for row in session.all(statement)
-    ]
+    return select(_ALIASES, found).order_by(*again(keys, found))
 
 
 def _keys(order: Sequence[Order], query: Query, visible: Visible, *, led: bool) -> list[Key]:
