@@ -4,8 +4,9 @@ from dataclasses import replace
 
 from registry_grpc.ports.search import VersionHit
 from registry_grpc.services.codec.versions import basic_to_wire
+from registry_grpc.services.memory import Memory
 from registry_grpc.services.version_memory import VersionMemory
-from registry_grpc.v1 import versions_pb2
+from registry_grpc.v1 import catalogue_pb2, versions_pb2
 from tests.contract.store.builders import model, version
 
 
@@ -71,8 +72,16 @@ def test_what_was_not_used_for_longest_is_forgotten_first_and_an_answer_keeps_it
 
 
 def test_putting_again_takes_no_more_room():
-    made = of(1, tags={"k": "x" * 500})
-    memory, raw = VersionMemory(max_bytes=2_000), basic_to_wire(made).SerializeToString()
+    memory: Memory[bytes] = Memory(max_bytes=2_000)
     for _ in range(50):
-        memory.put(hit(made).key, raw)
-    assert memory.get(hit(made).key) == raw
+        memory.put("key", b"x" * 500, 500)
+    assert memory.get("key") == b"x" * 500
+
+
+def test_a_match_is_the_message_in_its_places():
+    made = of(1, tags={"a": "1"})
+    recall = VersionMemory().recall()
+    answer = catalogue_pb2.SearchVersionsResponse.FromString(recall.match(hit(made), {made.uid: made}))
+    assert answer == catalogue_pb2.SearchVersionsResponse(
+        matches=[catalogue_pb2.VersionMatch(version=basic_to_wire(made))]
+    )

@@ -27,6 +27,7 @@ from registry_grpc.services.codec.versions import basic_to_wire, version_to_wire
 from registry_grpc.services.comparisons import ComparisonMethods, ComparisonVerbs
 from registry_grpc.services.context import call_context
 from registry_grpc.services.events import EVERYWHERE
+from registry_grpc.services.memory import Memory
 from registry_grpc.services.version_memory import VersionMemory
 from registry_grpc.usecases.search import PageAsked
 from registry_grpc.usecases.selecting import DEFAULT_RUNNERS_UP, MAX_RUNNERS_UP, Objective
@@ -36,6 +37,7 @@ from registry_grpc.wire import submessage
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from registry_grpc.domain.resources import Model
     from registry_grpc.ports.search import CandidateHit, ModelHit, SortValue, VersionHit
     from registry_grpc.services.edge import Context, Edge
     from registry_grpc.services.pages import Page, Pages
@@ -43,8 +45,11 @@ if TYPE_CHECKING:
     from registry_grpc.usecases.selecting import SelectBest
 
 
+MAX_MODEL_BYTES = 8 << 20
+"""Of messages that are remembered, for some 10,000 models."""
 _VERSION_MATCHES = catalogue_pb2.SearchVersionsResponse.MATCHES_FIELD_NUMBER
 _MODEL_MATCHES = catalogue_pb2.SearchModelsResponse.MATCHES_FIELD_NUMBER
+_MODEL = catalogue_pb2.ModelMatch.MODEL_FIELD_NUMBER
 _NEWEST_MATCH = catalogue_pb2.ModelMatch.NEWEST_MATCH_FIELD_NUMBER
 
 
@@ -67,6 +72,7 @@ class CatalogueServicer(ComparisonMethods, catalogue_pb2_grpc.CatalogueServiceSe
         self._pages = pages
         self._verbs = verbs
         self._memory = VersionMemory()
+        self._models: Memory[bytes] = Memory(MAX_MODEL_BYTES)
 
     async def SearchModels(
         self, request: catalogue_pb2.SearchModelsRequest, context: Context
@@ -98,13 +104,15 @@ class CatalogueServicer(ComparisonMethods, catalogue_pb2_grpc.CatalogueServiceSe
         )
 
         def match(hit: ModelHit) -> bytes:
-            told = catalogue_pb2.ModelMatch(
-                model=model_to_wire(hit.model),
-                snippet=snippet(words, hit.model.description, hit.model.display_name),
-            ).SerializeToString()
+            parts = [self._model(hit.model)]
+            if words:
+                around = snippet(words, hit.model.description, hit.model.display_name)
+                parts.append(catalogue_pb2.ModelMatch(snippet=around).SerializeToString())
             newest = found.newest.get(hit.model.uid)
             version = None if newest is None else recall.basic(newest, found.versions)
-            return submessage(_MODEL_MATCHES, told + (b"" if version is None else submessage(_NEWEST_MATCH, version)))
+            if version is not None:
+                parts.append(submessage(_NEWEST_MATCH, version))
+            return submessage(_MODEL_MATCHES, b"".join(parts))
 
         matches, token = page.close(found.hits, _sort_key, match)
         rest = catalogue_pb2.SearchModelsResponse(next_page_token=token, facets=_facets(found.facets))
@@ -173,6 +181,14 @@ class CatalogueServicer(ComparisonMethods, catalogue_pb2_grpc.CatalogueServiceSe
             reason=found.reason,
             direction=DIRECTION.to_wire(found.direction),
         )
+
+    def _model(self, model: Model) -> bytes:
+        """The field of a ModelMatch, made once for each revision."""
+        told = self._models.get(key := (model.uid, model.revision))
+        if told is None:
+            told = submessage(_MODEL, model_to_wire(model).SerializeToString())
+            self._models.put(key, told, len(told))
+        return told
 
 
 def _objective(message: catalogue_pb2.Objective, path: str) -> Objective:

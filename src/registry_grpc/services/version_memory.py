@@ -6,12 +6,11 @@ it is found by what the database says of a version at the time of the search.
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
 from registry_grpc.ports.search import VersionHit
 from registry_grpc.services.codec.versions import basic_to_wire
+from registry_grpc.services.memory import Memory
 from registry_grpc.v1 import catalogue_pb2
 from registry_grpc.wire import submessage
 
@@ -20,12 +19,8 @@ if TYPE_CHECKING:
 
     from registry_grpc.domain.resources import Version
 
-    Key = tuple[object, ...]
-
 MAX_BYTES = 32 << 20
 """Of messages, for some 30,000 versions."""
-_OVERHEAD_BYTES = 400
-"""What Python takes for an entry beside the message."""
 _MATCHES = catalogue_pb2.SearchVersionsResponse.MATCHES_FIELD_NUMBER
 _VERSION = catalogue_pb2.VersionMatch.VERSION_FIELD_NUMBER
 
@@ -46,46 +41,24 @@ class _Told(NamedTuple):
 
 
 class VersionMemory:
-    """Messages in the basic view, those used last. Safe to use by several threads."""
+    """Messages in the basic view. Safe to use by several threads."""
 
     def __init__(self, max_bytes: int = MAX_BYTES) -> None:
         """Forgets what was not used for longest when it holds more than `max_bytes`."""
-        self._max_bytes = max_bytes
-        self._held: OrderedDict[Key, _Told] = OrderedDict()
-        self._size_bytes = 0
-        self._lock = Lock()
+        self._memory: Memory[_Told] = Memory(max_bytes)
 
     def recall(self) -> Recall:
         """For one answer."""
-        return Recall(self)
-
-    def get(self, key: Key) -> _Told | None:
-        """What was put."""
-        with self._lock:
-            told = self._held.get(key)
-            if told is not None:
-                self._held.move_to_end(key)
-            return told
-
-    def put(self, key: Key, told: _Told) -> None:
-        """Remember a version."""
-        with self._lock:
-            before = self._held.pop(key, None)
-            self._size_bytes -= 0 if before is None else _size(before)
-            self._held[key] = told
-            self._size_bytes += _size(told)
-            while self._size_bytes > self._max_bytes:
-                _, oldest = self._held.popitem(last=False)
-                self._size_bytes -= _size(oldest)
+        return Recall(self._memory)
 
 
 class Recall:
     """What one answer takes from the memory: kept until it is made, whatever is forgotten meanwhile."""
 
-    def __init__(self, memory: VersionMemory) -> None:
+    def __init__(self, memory: Memory[_Told]) -> None:
         """Made by `VersionMemory.recall`."""
         self._memory = memory
-        self._found: dict[Key, _Told] = {}
+        self._found: dict[object, _Told] = {}
 
     def has(self, hit: VersionHit) -> bool:
         """Whether the other two need no version for the hit."""
@@ -115,9 +88,5 @@ class Recall:
             return found
         # It may have changed since it was found.
         now, told = VersionHit(version.uid, version.revision, version.aliases), _Told.of(version)
-        self._memory.put(now.key, told)
+        self._memory.put(now.key, told, len(told.match))
         return told
-
-
-def _size(told: _Told) -> int:
-    return len(told.match) + _OVERHEAD_BYTES

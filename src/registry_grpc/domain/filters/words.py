@@ -79,7 +79,7 @@ def _joined(*texts: str) -> str:
 
 def snippet(words: tuple[str, ...], *texts: str) -> str:
     """The text around the first of `words` that is found in one of `texts`, on one line; empty without any."""
-    for text in texts:
+    for text in texts if words else ():
         for match in _WORD.finditer(text):
             if match[0].casefold().startswith(words):
                 begin, end = max(0, match.start() - _AROUND), min(len(text), match.end() + _AROUND)
