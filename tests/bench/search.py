@@ -67,6 +67,7 @@ class Question:
         if self.models:
             having = read_filter(self.conditions, VERSION_FIELDS)
             found = reader.catalogue.models(wanted, having, after=None, limit=_PAGE)
+            reader.catalogue.models_of([hit.uid for hit in found])
         elif self.metric:
             objective = read_version_order(f"metrics.{self.metric}", ())[0].metric
             assert objective is not None

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from registry_grpc.domain.filters.conditions import Condition, MetricKey
     from registry_grpc.domain.filters.tree import Tree
     from registry_grpc.domain.metadata import Direction
+    from registry_grpc.domain.names import ModelName
     from registry_grpc.domain.resources import Model, Version
     from registry_grpc.domain.search import Facet, Search
 
@@ -35,9 +36,13 @@ class VersionHit:
 
 @dataclass(frozen=True, slots=True)
 class ModelHit:
-    """A model that was found, and the values it was sorted by."""
+    """A model that was found, as it was then, and the values it was sorted by."""
 
-    model: Model
+    name: ModelName
+    uid: str
+    revision: int
+    newest: VersionHit | None
+    """The newest of its live versions that fulfils what was asked of versions; that is ready, when nothing was."""
     sort: tuple[SortValue, ...]
 
 
@@ -71,8 +76,8 @@ class Catalogue(Protocol):
     ) -> Sequence[ModelHit]:
         """A keyset page; `having` is what one of the versions of a model must fulfil."""
 
-    def newest_of(self, model_uids: Collection[str], having: Tree[Condition]) -> Mapping[str, VersionHit]:
-        """By uid of the model, the newest of its live versions that fulfils `having`."""
+    def models_of(self, uids: Collection[str]) -> Mapping[str, Model]:
+        """By uid, those that are still there."""
 
     def version_facet(self, wanted: Search, facet: Facet, limit: int) -> Sequence[FacetCount]:
         """The most frequent values among all versions that are found."""

@@ -22,12 +22,11 @@ from registry_grpc.domain.search import (
     read_version_order,
 )
 from registry_grpc.services.codec.enums import DIRECTION
-from registry_grpc.services.codec.models import model_to_wire
 from registry_grpc.services.codec.versions import basic_to_wire, version_to_wire
 from registry_grpc.services.comparisons import ComparisonMethods, ComparisonVerbs
 from registry_grpc.services.context import call_context
 from registry_grpc.services.events import EVERYWHERE
-from registry_grpc.services.memory import Memory
+from registry_grpc.services.model_memory import ModelMemory
 from registry_grpc.services.version_memory import VersionMemory
 from registry_grpc.usecases.search import PageAsked
 from registry_grpc.usecases.selecting import DEFAULT_RUNNERS_UP, MAX_RUNNERS_UP, Objective
@@ -37,7 +36,6 @@ from registry_grpc.wire import submessage
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from registry_grpc.domain.resources import Model
     from registry_grpc.ports.search import CandidateHit, ModelHit, SortValue, VersionHit
     from registry_grpc.services.edge import Context, Edge
     from registry_grpc.services.pages import Page, Pages
@@ -45,11 +43,8 @@ if TYPE_CHECKING:
     from registry_grpc.usecases.selecting import SelectBest
 
 
-MAX_MODEL_BYTES = 8 << 20
-"""Of messages that are remembered, for some 10,000 models."""
 _VERSION_MATCHES = catalogue_pb2.SearchVersionsResponse.MATCHES_FIELD_NUMBER
 _MODEL_MATCHES = catalogue_pb2.SearchModelsResponse.MATCHES_FIELD_NUMBER
-_MODEL = catalogue_pb2.ModelMatch.MODEL_FIELD_NUMBER
 _NEWEST_MATCH = catalogue_pb2.ModelMatch.NEWEST_MATCH_FIELD_NUMBER
 
 
@@ -72,7 +67,7 @@ class CatalogueServicer(ComparisonMethods, catalogue_pb2_grpc.CatalogueServiceSe
         self._pages = pages
         self._verbs = verbs
         self._memory = VersionMemory()
-        self._models: Memory[bytes] = Memory(MAX_MODEL_BYTES)
+        self._models = ModelMemory()
 
     async def SearchModels(
         self, request: catalogue_pb2.SearchModelsRequest, context: Context
@@ -91,7 +86,7 @@ class CatalogueServicer(ComparisonMethods, catalogue_pb2_grpc.CatalogueServiceSe
         text = request.version_filter
         having = read_filter(text, VERSION_FIELDS, field="version_filter") if text.strip() else None
         facets = read_facets(tuple(request.facets), MODEL_FIELDS)
-        page, recall = self._pages.open(request), self._memory.recall()
+        page, recall, recalled = self._pages.open(request), self._memory.recall(), self._models.recall()
         found = await self._edge.read(
             lambda: self._verbs.models(
                 wanted,
@@ -100,19 +95,22 @@ class CatalogueServicer(ComparisonMethods, catalogue_pb2_grpc.CatalogueServiceSe
                 project=project,
                 versions_of=of_versions,
                 page=PageAsked(_place(page), page.limit, recall.has),
+                known=_is_new if words else recalled.has,
             )
         )
 
-        def match(hit: ModelHit) -> bytes:
-            parts = [self._model(hit.model)]
-            if words:
-                around = snippet(words, hit.model.description, hit.model.display_name)
-                parts.append(catalogue_pb2.ModelMatch(snippet=around).SerializeToString())
-            newest = found.newest.get(hit.model.uid)
-            version = None if newest is None else recall.basic(newest, found.versions)
+        def match(hit: ModelHit) -> bytes | None:
+            told = recalled.model(hit, found.models)
+            if told is None:
+                return None
+            version = None if hit.newest is None else recall.basic(hit.newest, found.versions)
             if version is not None:
-                parts.append(submessage(_NEWEST_MATCH, version))
-            return submessage(_MODEL_MATCHES, b"".join(parts))
+                told += submessage(_NEWEST_MATCH, version)
+            if words:
+                model = found.models[hit.uid]
+                around = snippet(words, model.description, model.display_name)
+                told += catalogue_pb2.ModelMatch(snippet=around).SerializeToString()
+            return submessage(_MODEL_MATCHES, told)
 
         matches, token = page.close(found.hits, _sort_key, match)
         rest = catalogue_pb2.SearchModelsResponse(next_page_token=token, facets=_facets(found.facets))
@@ -182,14 +180,6 @@ class CatalogueServicer(ComparisonMethods, catalogue_pb2_grpc.CatalogueServiceSe
             direction=DIRECTION.to_wire(found.direction),
         )
 
-    def _model(self, model: Model) -> bytes:
-        """The field of a ModelMatch, made once for each revision."""
-        told = self._models.get(key := (model.uid, model.revision))
-        if told is None:
-            told = submessage(_MODEL, model_to_wire(model).SerializeToString())
-            self._models.put(key, told, len(told))
-        return told
-
 
 def _objective(message: catalogue_pb2.Objective, path: str) -> Objective:
     key = MetricKey(message.metric, message.dataset or None, message.dataset_version or None, message.slice)
@@ -213,8 +203,8 @@ def visible_in(parent: str, permission: str) -> tuple[str, Visible]:
     return project, Visible(models=frozenset((project, model) for model in models))
 
 
-def _is_new(_hit: VersionHit) -> bool:
-    """Of versions that are told with their cards, which nobody remembers."""
+def _is_new(_hit: ModelHit | VersionHit) -> bool:
+    """Of versions that are told with their cards, and models with a snippet: nobody remembers these."""
     return False
 
 

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from registry_grpc.domain.filters.conditions import Comparison, Condition, Kind
 from registry_grpc.domain.search import FACET_VALUES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from registry_grpc.domain.filters.conditions import Condition
     from registry_grpc.domain.filters.tree import Tree
-    from registry_grpc.domain.resources import Version
+    from registry_grpc.domain.resources import Model, Version
     from registry_grpc.domain.search import Facet, Search, Visible
     from registry_grpc.ports.search import FacetCount, ModelHit, SortValue, VersionHit
     from registry_grpc.ports.store import Reader, Store
 
-_READY: Tree[Condition] = Condition("state", Kind.TEXT, Comparison.EQUAL, "ready")
 INDEXED_AT_ONCE = 200
 TURN_S = 15.0
 """Of a job of the leader, which has to renew its lease."""
@@ -57,13 +56,14 @@ class VersionResults:
 
 @dataclass(frozen=True, slots=True)
 class ModelResults:
-    """A page of models, the newest version of each that fits, by uid of the model, and what was counted."""
+    """A page of models, each with the newest version that fits, and what was counted beside it."""
 
     hits: Sequence[ModelHit]
-    facets: Sequence[FacetCounts]
-    newest: Mapping[str, VersionHit]
+    models: Mapping[str, Model]
+    """By uid, those of the hits that the caller did not know and that are still there."""
     versions: Mapping[str, Version]
-    """By uid, those of the newest that the caller did not know."""
+    """The same of their newest versions."""
+    facets: Sequence[FacetCounts]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +117,12 @@ class SearchModels:
         project: str,
         versions_of: Visible,
         page: PageAsked,
+        known: Callable[[ModelHit], bool],
     ) -> ModelResults:
         """A keyset page of models with a version that fulfils `having`; None asks nothing of versions.
 
-        The newest version is told of models in `versions_of`. `project` must exist; empty for any.
+        The newest version is told of models in `versions_of`. `known` says of a model what `page` says of a version.
+        `project` must exist; empty for any.
 
         Raises: PROJECT_NOT_FOUND.
         """
@@ -129,15 +131,18 @@ class SearchModels:
             hits = reader.catalogue.models(wanted, having, after=page.after, limit=page.limit)
             if not hits:
                 _require(reader, project)
-            models = [hit.model for hit in hits[: page.limit - 1]]
-            told = [model.uid for model in models if versions_of.has(model.name.project, model.name.model)]
-            newest = reader.catalogue.newest_of(told, _READY if having is None else having)
-            versions = reader.catalogue.versions_of(_unknown(newest.values(), page), full=False)
+            hits = [
+                hit if versions_of.has(hit.name.project, hit.name.model) else replace(hit, newest=None) for hit in hits
+            ]
+            told = hits[: page.limit - 1]
+            models = reader.catalogue.models_of([hit.uid for hit in told if not known(hit)])
+            newest = [hit.newest for hit in told if hit.newest is not None]
+            versions = reader.catalogue.versions_of(_unknown(newest, page), full=False)
             counted = [
                 _counts(facet, reader.catalogue.model_facet(wanted, having, facet, FACET_VALUES + 1))
                 for facet in (facets if page.after is None else ())
             ]
-            return ModelResults(hits, counted, newest, versions)
+            return ModelResults(hits, models, versions, counted)
 
         return self.store.read(work, snapshot=having is not None or bool(facets))
 

@@ -146,7 +146,15 @@ def test_a_filter_of_models_finds_what_the_same_filter_in_python_finds(store):
             of_versions = read_filter(having, VERSION_FIELDS)
             wanted &= {each.version.model_uid for each in held.versions if fulfils(of_versions, each)}
         found = models(store, conditions=said, having=having or "")
-        assert {hit.model.uid for hit in found} == wanted, (said, having)
+        assert {hit.uid for hit in found} == wanted, (said, having)
+        fits = read_filter(having or "state = READY", VERSION_FIELDS)
+        newest = {
+            each.version.model_uid: each.version.uid
+            for each in sorted(held.versions, key=lambda each: each.version.name.number)
+            if fulfils(fits, each)
+        }
+        told = {hit.uid: hit.newest.uid for hit in found if hit.newest is not None}
+        assert told == {uid: newest[uid] for uid in wanted & newest.keys()}, (said, having)
 
     any_filter()
 
@@ -235,7 +243,7 @@ def test_pages_of_models_neither_lose_nor_repeat(store, order):
     seen, last = [], None
     while True:
         page = models(store, order=order, after=last, limit=3)
-        seen += [hit.model.uid for hit in page]
+        seen += [hit.uid for hit in page]
         if len(page) < 3:
             break
         last = page[-1].sort
@@ -330,7 +338,7 @@ def test_words_are_found_as_beginnings_and_ranked_by_where_they_stand(store, que
     assert paged == uids(found)
     ranks = {each.uid: rank(model_words(each)) for each in held.models}
     of_models = models(store, query=query)
-    assert {hit.model.uid: hit.sort[0] for hit in of_models} == {u: r for u, r in ranks.items() if r is not None}
+    assert {hit.uid: hit.sort[0] for hit in of_models} == {u: r for u, r in ranks.items() if r is not None}
 
 
 def test_only_what_is_visible_is_found_and_counted(store):
@@ -470,5 +478,5 @@ def test_names_of_other_projects_do_not_mix(store):
         unit.models.insert(replace(model("same", "other"), revision=revision))
 
     change(store, work)
-    assert [hit.model.name.project for hit in models(store)] == ["default", "other"]
-    assert [hit.model.name.project for hit in models(store, conditions="project = other")] == ["other"]
+    assert [hit.name.project for hit in models(store)] == ["default", "other"]
+    assert [hit.name.project for hit in models(store, conditions="project = other")] == ["other"]

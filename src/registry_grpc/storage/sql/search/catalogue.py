@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from registry_grpc.domain.filters.conditions import Condition, MetricKey
     from registry_grpc.domain.filters.tree import Tree
     from registry_grpc.domain.metadata import Direction
-    from registry_grpc.domain.resources import Version
+    from registry_grpc.domain.resources import Model, Version
     from registry_grpc.domain.search import Facet, Search
     from registry_grpc.ports.search import CandidateHit, FacetCount, ModelHit, SortValue, VersionHit
     from registry_grpc.storage.sql.session import Session
@@ -45,9 +45,9 @@ class Catalogue:
         """See the port."""
         return models.search_models(self._session, wanted, having, last=after, limit=limit)
 
-    def newest_of(self, model_uids: Collection[str], having: Tree[Condition]) -> Mapping[str, VersionHit]:
+    def models_of(self, uids: Collection[str]) -> Mapping[str, Model]:
         """See the port."""
-        return models.newest_versions(self._session, model_uids, having)
+        return models.read_models(self._session, uids)
 
     def version_facet(self, wanted: Search, facet: Facet, limit: int) -> Sequence[FacetCount]:
         """See the port."""

@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, func, select
 
+from registry_grpc.domain.filters.conditions import Comparison, Condition, Kind
+from registry_grpc.domain.names import ModelName
 from registry_grpc.ports.search import ModelHit, VersionHit
 from registry_grpc.storage.sql.models import to_model
 from registry_grpc.storage.sql.search.compiling import model_where, version_where
 from registry_grpc.storage.sql.search.kept import kept
-from registry_grpc.storage.sql.search.ordering import Key, bound, nulls_of, page, place
+from registry_grpc.storage.sql.search.ordering import Key, again, bound, nulls_of, page, place
 from registry_grpc.storage.sql.search.texts import ranked
 from registry_grpc.storage.sql.search.versions import Query, is_postgresql, name_keys, plain, seen
 from registry_grpc.storage.sql.tables import model as table
 from registry_grpc.storage.sql.tables import version
-from registry_grpc.storage.sql.version_lists import ALIASES
+from registry_grpc.storage.sql.version_lists import aliases_of
 from registry_grpc.storage.sql.version_rows import to_aliases
 
 if TYPE_CHECKING:
@@ -23,12 +25,14 @@ if TYPE_CHECKING:
 
     from sqlalchemy import FromClause, Select
 
-    from registry_grpc.domain.filters.conditions import Condition
     from registry_grpc.domain.filters.tree import Tree
+    from registry_grpc.domain.resources import Model
     from registry_grpc.domain.search import Order, Search
     from registry_grpc.ports.search import SortValue
     from registry_grpc.storage.sql.session import Session
 
+_READ = select(table).where(table.c.uid.in_(bindparam("uids", expanding=True)))
+_READY: Tree[Condition] = Condition("state", Kind.TEXT, Comparison.EQUAL, "ready")
 _LIVE_VERSION = version.c.delete_time.is_(None)
 
 
@@ -58,16 +62,28 @@ def search_models(
 ) -> Sequence[ModelHit]:
     """A page behind the row that sorted as `last`."""
     statement = _paged(wanted, having, nulls_of(last), limit, is_postgresql(session))
-    rows = session.all(statement, bound(last))
-    return [ModelHit(to_model(row), tuple(row[len(table.c) :])) for row in rows]
+    return [_hit(*row) for row in session.all(statement, bound(last))]
 
 
-def newest_versions(session: Session, model_uids: Collection[str], having: Tree[Condition]) -> Mapping[str, VersionHit]:
-    """By uid of the model, the newest of its live versions that fulfils `having`."""
-    if not model_uids:
+def read_models(session: Session, uids: Collection[str]) -> Mapping[str, Model]:
+    """By uid, those that are there."""
+    if not uids:
         return {}
-    rows = session.all(_newest(having), {"models": list(model_uids)})
-    return {model: VersionHit(uid, revision, to_aliases(text)) for model, uid, revision, text in rows}
+    return {row.uid: to_model(row) for row in session.all(_READ, {"uids": list(uids)})}
+
+
+def _hit(
+    newest_uid: str | None,
+    newest_revision: int,
+    aliases: str | None,
+    project: str,
+    model: str,
+    uid: str,
+    revision: int,
+    *sort: SortValue,
+) -> ModelHit:
+    newest = None if newest_uid is None else VersionHit(newest_uid, newest_revision, to_aliases(aliases))
+    return ModelHit(ModelName(project, model), uid, revision, newest, sort)
 
 
 @kept
@@ -81,20 +97,15 @@ def _paged(
     query = found_models(wanted, having, postgresql=postgresql)
     keys = _keys(wanted.order, query)
     last = None if nulls is None else place(keys, nulls)
-    return page(select(table).select_from(query.source).where(*query.where), keys, last, limit)
-
-
-@kept
-def _newest(having: Tree[Condition]) -> Select[Any]:
-    newest = (
-        select(version.c.model_uid, func.max(version.c.number).label("number"))
-        .where(version.c.model_uid.in_(bindparam("models", expanding=True)), _LIVE_VERSION, version_where(having))
-        .group_by(version.c.model_uid)
-        .subquery("newest")
-    )
-    same = (version.c.model_uid == newest.c.model_uid) & (version.c.number == newest.c.number)
-    columns = version.c.model_uid, version.c.uid, version.c.revision, ALIASES
-    return select(*columns).select_from(version.join(newest, same))
+    rows = select(table.c.project, table.c.id, table.c.uid, table.c.revision).select_from(query.source)
+    found = page(rows.where(*query.where), keys, last, limit).subquery("page")
+    fits = version_where(_READY if having is None else having)
+    number = select(func.max(version.c.number)).where(version.c.model_uid == found.c.uid, _LIVE_VERSION, fits)
+    newest = version.alias("newest")
+    is_newest = newest.c.number == number.correlate(found).scalar_subquery()
+    source = found.outerjoin(newest, (newest.c.model_uid == found.c.uid) & is_newest)
+    columns = newest.c.uid, newest.c.revision, aliases_of(newest.c.uid)
+    return select(*columns, found).select_from(source).order_by(*again(keys, found))
 
 
 def _keys(order: Sequence[Order], query: Query) -> list[Key]:
