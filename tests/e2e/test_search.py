@@ -150,6 +150,30 @@ def test_what_was_told_before_is_told_as_it_is_now(catalogue, search):
         check()
 
 
+def test_a_model_that_was_told_before_is_told_as_it_is_now(catalogue, search):
+    model = catalogue.model("churn", description="old")
+    for change in (
+        lambda: None,
+        lambda: catalogue.update_model(model, "description", description="new"),
+        lambda: catalogue.update_model(model, "tags", tags={"team": "risk"}),
+        lambda: catalogue.update_model(model, "annotations", annotations={"ticket": "12"}),
+        lambda: catalogue.update_model(model, "display_name", display_name="Churn"),
+        lambda: catalogue.update_model(model, "owner", owner="group:risk"),
+        lambda: catalogue.ready(model),
+        lambda: catalogue.alias(model, best=1),
+        lambda: catalogue.bring(f"{model}/versions/1", "production"),
+        lambda: catalogue.vacate(model),
+        lambda: catalogue.unalias(model, "best"),
+        lambda: catalogue.delete_model(model, force=True),
+        lambda: catalogue.undelete_model(model),
+    ):
+        change()
+        now = catalogue.api.models.GetModel(models_pb2.GetModelRequest(name=model))
+        for query in ("", "", "churn"):
+            (match,) = search.models(query=query, show_deleted=True).matches
+            assert match.model == now
+
+
 def _number(version):
     return version.number
 

@@ -175,6 +175,13 @@ class Catalogue:
         """Undelete a version."""
         return self.api.models.UndeleteVersion(versions_pb2.UndeleteVersionRequest(name=version, **fields))
 
+    def update_model(self, model: str, *paths: str, **fields: Any) -> models_pb2.Model:
+        """Change a model by mask."""
+        changed = models_pb2.Model(name=model, **fields)
+        return self.api.models.UpdateModel(
+            models_pb2.UpdateModelRequest(model=changed, update_mask=FieldMask(paths=paths))
+        )
+
     def delete_model(self, model: str, **fields: Any) -> models_pb2.Model:
         """Delete a model."""
         return self.api.models.DeleteModel(models_pb2.DeleteModelRequest(name=model, **fields))
