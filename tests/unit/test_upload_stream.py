@@ -17,6 +17,7 @@ from registry_grpc.domain.errors import Reason, RegistryError
 from registry_grpc.domain.names import ModelName, UploadName
 from registry_grpc.services import context as contexts
 from registry_grpc.services.codec.artifacts import WriteMessage
+from registry_grpc.services.transfer_room import TransferRoom
 from registry_grpc.services.upload_stream import MAX_EMPTY_CHUNKS, UploadStream
 from registry_grpc.services.uploads import Uploads
 from registry_grpc.storage.artifacts.faults import unavailable
@@ -145,7 +146,7 @@ def threads():
 
 
 def streaming(shelf, threads, refuses=(), room=None):
-    return UploadStream(shelf, Pool(threads, refuses), Pool(threads), Nobody(), room or asyncio.Semaphore(8))
+    return UploadStream(shelf, Pool(threads, refuses), Pool(threads), Nobody(), room or TransferRoom(8, 8))
 
 
 def message(offset, content, **fields):
@@ -295,7 +296,7 @@ async def test_the_client_waits_with_most_of_a_part_behind_three(threads):
 
 
 async def test_streams_share_the_room_for_parts_that_are_stored(threads):
-    first, second, room = Shelf(40), Shelf(40), asyncio.Semaphore(2)
+    first, second, room = Shelf(40), Shelf(40), TransferRoom(2, 2)
     first.gates = {number: threading.Event() for number in (1, 2)}
     greedy, other = streaming(first, threads, room=room), streaming(second, threads, room=room)
     for offset in (0, 10):
@@ -312,16 +313,16 @@ async def test_streams_share_the_room_for_parts_that_are_stored(threads):
     assert (first.recorded, second.recorded) == ([1], [1])
     first.gates[2].set()
     await greedy.settle()
-    assert not room.locked()
+    assert room.taken == 0
 
 
 async def test_a_part_that_fails_leaves_its_room(threads):
-    room = asyncio.Semaphore(1)
+    room = TransferRoom(1, 1)
     stream = streaming(Shelf(40, fails={1: unavailable("part one")}), threads, room=room)
     await stream.take(message(0, bytes(10)))
     with pytest.raises(RegistryError, match="part one"):
         await stream.settle()
-    assert not room.locked()
+    assert room.taken == 0
 
 
 async def test_tiny_chunks_are_held_as_a_few_large_ones(threads):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from registry_grpc.domain.calls import Call
     from registry_grpc.services.codec.artifacts import WriteMessage
     from registry_grpc.services.edge import Pool
+    from registry_grpc.services.transfer_room import TransferRoom
     from registry_grpc.usecases.upload_session import Session
     from registry_grpc.v1 import artifacts_pb2
 
@@ -43,7 +44,7 @@ class UploadStream:
     """One WriteUpload call. Its methods run on the loop; nothing in them blocks."""
 
     def __init__(
-        self, session: Session, transfer: Pool, control: Pool, waits: WaitObserver, room: asyncio.Semaphore
+        self, session: Session, transfer: Pool, control: Pool, waits: WaitObserver, room: TransferRoom
     ) -> None:
         """Begins at the persisted size of the session. `room` is what all streams have for parts that are stored."""
         self._session = session
@@ -189,7 +190,7 @@ class UploadStream:
             self._has_slot = True
         self._require_sound()
 
-    async def _wait_for(self, places: asyncio.Semaphore) -> None:
+    async def _wait_for(self, places: asyncio.Semaphore | TransferRoom) -> None:
         began = time.monotonic()
         await places.acquire()
         self._waits.upload_waited("storage", time.monotonic() - began)

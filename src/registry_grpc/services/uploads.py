@@ -14,7 +14,8 @@ from registry_grpc.domain.errors import Reason, RegistryError, invalid_field
 from registry_grpc.domain.names import UploadName
 from registry_grpc.services.codec.artifacts import WriteMessage, upload_to_wire
 from registry_grpc.services.context import call_context
-from registry_grpc.services.upload_stream import UploadStream, WaitObserver
+from registry_grpc.services.transfer_room import TransferRoom
+from registry_grpc.services.upload_stream import PARTS_IN_FLIGHT, UploadStream, WaitObserver
 from registry_grpc.usecases.upload_session import Session
 from registry_grpc.usecases.uploaders import Uploader
 
@@ -74,8 +75,7 @@ class Uploads:
     """A stream that brings less over `idle_s` is ended. 0 for any rate."""
     leave_after_s: float = 0.0
     """How long streams may go on once the server drains; then they are told to go on elsewhere."""
-    _open: int = 0
-    _room: asyncio.Semaphore = field(init=False)
+    _room: TransferRoom = field(init=False)
     _leaving: bool = False
     _waits: set[asyncio.Timeout] = field(default_factory=set)
     """Of streams that wait for their client."""
@@ -83,8 +83,8 @@ class Uploads:
     """Completions under way; the loop itself holds tasks only weakly."""
 
     def __post_init__(self) -> None:
-        """For as many parts as there are threads that store them: one more would only wait, in memory."""
-        self._room = asyncio.Semaphore(self.transfer.threads)
+        """For no more parts than there are threads that store them: one more would only wait, in memory."""
+        self._room = TransferRoom(self.transfer.threads, PARTS_IN_FLIGHT)
 
     async def receive(self, messages: AsyncIterator[WriteMessage]) -> Upload:
         """The upload as it is when the stream ends: COMMITTED after `finish_write`, else ACTIVE and resumable.
@@ -92,18 +92,15 @@ class Uploads:
         Raises: TOO_MANY_STREAMS, UPLOAD_NOT_FOUND, UPLOAD_CLOSED, STREAM_IDLE, DRAINING, and what
             `UploadStream` raises.
         """
-        if self._open >= self.max_open:
+        if self._room.streams >= self.max_open:
             raise RegistryError(
                 Reason.TOO_MANY_STREAMS,
                 f"this server takes {self.max_open} uploads at once; retry, or ask another replica",
                 retry_after_s=2.0,
                 limit=self.max_open,
             )
-        self._open += 1
-        try:
+        with self._room.stream():
             return await self._receive(messages)
-        finally:
-            self._open -= 1
 
     async def _receive(self, messages: AsyncIterator[WriteMessage]) -> Upload:
         began, received, waited_s = time.monotonic(), 0, 0.0
