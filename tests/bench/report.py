@@ -27,6 +27,7 @@ _FACTS = {
     "load_mb_per_s": ("8 uploads of 2 GiB at once, MB/s together", ""),
     "load_rss_per_upload_mib": ("Memory each of them adds at the peak, MiB", "≤ 64"),
     "load_rss_second_half_mib": ("Memory in the second half over the first, MiB", "flat"),
+    "load_resolve_idle_p99_ms": ("Resolve before them, 1 client, 50 a second, p99 ms", ""),
     "load_resolve_p50_ms": ("Resolve meanwhile, 1 client, 50 a second, p50 ms", ""),
     "load_resolve_p99_ms": ("Resolve meanwhile, p99 ms", "≤ 15 over idle"),
     "watch_lag_p50_ms": ("1,000 watchers: from the call that promotes to the event, p50 ms", ""),
