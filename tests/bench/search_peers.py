@@ -115,7 +115,8 @@ def fill(database_url: str) -> None:
                     copy.write_row((*row, "default"))
         connection.commit()
         connection.autocommit = True
-        cursor.execute("ANALYZE")
+        # By hand, or it would be done in the background of the first rows.
+        cursor.execute("VACUUM ANALYZE")
 
 
 def _tags(r: random.Random) -> dict[str, str]:
