@@ -5,7 +5,7 @@ from dataclasses import replace
 from registry_grpc.ports.search import VersionHit
 from registry_grpc.services.codec.versions import basic_to_wire
 from registry_grpc.services.memory import Memory
-from registry_grpc.services.version_memory import VersionMemory
+from registry_grpc.services.version_memory import MAX_BYTES, VersionRecall
 from registry_grpc.v1 import catalogue_pb2, versions_pb2
 from tests.contract.store.builders import model, version
 
@@ -19,20 +19,20 @@ def hit(made):
 
 
 def told(memory, made, *, is_known):
-    recall = memory.recall()
+    recall = VersionRecall(memory)
     assert recall.has(hit(made)) == is_known
     return versions_pb2.ModelVersion.FromString(recall.basic(hit(made), {} if is_known else {made.uid: made}))
 
 
 def test_a_version_is_made_once_and_told_the_same():
-    memory, made = VersionMemory(), of(1, tags={"a": "1"}, aliases=("best",), model_card="# Long")
+    memory, made = Memory(MAX_BYTES), of(1, tags={"a": "1"}, aliases=("best",), model_card="# Long")
     assert told(memory, made, is_known=False) == basic_to_wire(made)
     assert told(memory, made, is_known=True) == basic_to_wire(made)
     assert not told(memory, made, is_known=True).model_card
 
 
 def test_whatever_changed_is_made_anew():
-    memory, made = VersionMemory(), of(1, description="old", revision=5)
+    memory, made = Memory(MAX_BYTES), of(1, description="old", revision=5)
     told(memory, made, is_known=False)
     for changed in (
         replace(made, description="new", revision=6),
@@ -44,27 +44,27 @@ def test_whatever_changed_is_made_anew():
 
 
 def test_what_changed_between_finding_and_reading_is_told_as_it_is_and_kept_as_that():
-    memory, made = VersionMemory(), of(1, revision=5)
+    memory, made = Memory(MAX_BYTES), of(1, revision=5)
     newer = replace(made, description="new", revision=6)
-    assert memory.recall().basic(hit(made), {made.uid: newer}) == basic_to_wire(newer).SerializeToString()
-    assert not memory.recall().has(hit(made))
+    assert VersionRecall(memory).basic(hit(made), {made.uid: newer}) == basic_to_wire(newer).SerializeToString()
+    assert not VersionRecall(memory).has(hit(made))
     assert told(memory, newer, is_known=True) == basic_to_wire(newer)
 
 
 def test_what_is_gone_is_not_told():
-    assert VersionMemory().recall().basic(hit(of(1)), {}) is None
+    assert VersionRecall(Memory(MAX_BYTES)).basic(hit(of(1)), {}) is None
 
 
 def test_what_was_not_used_for_longest_is_forgotten_first_and_an_answer_keeps_its_own():
     made = [of(number, tags={"k": "x" * 500}) for number in range(1, 9)]
-    memory = VersionMemory(max_bytes=5_000)
+    memory = Memory(max_bytes=5_000)
     for each in made[:4]:
         told(memory, each, is_known=False)
-    recall = memory.recall()
+    recall = VersionRecall(memory)
     assert recall.has(hit(made[0]))
     for each in made[4:]:
         told(memory, each, is_known=False)
-    known = [memory.recall().has(hit(each)) for each in made]
+    known = [VersionRecall(memory).has(hit(each)) for each in made]
     assert known[-1]
     assert known == sorted(known)
     assert 2 <= sum(known) <= 5
@@ -80,7 +80,7 @@ def test_putting_again_takes_no_more_room():
 
 def test_a_match_is_the_message_in_its_places():
     made = of(1, tags={"a": "1"})
-    recall = VersionMemory().recall()
+    recall = VersionRecall(Memory(MAX_BYTES))
     answer = catalogue_pb2.SearchVersionsResponse.FromString(recall.match(hit(made), {made.uid: made}))
     assert answer == catalogue_pb2.SearchVersionsResponse(
         matches=[catalogue_pb2.VersionMatch(version=basic_to_wire(made))]

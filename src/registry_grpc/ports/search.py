@@ -45,6 +45,11 @@ class ModelHit:
     """The newest of its live versions that fulfils what was asked of versions; that is ready, when nothing was."""
     sort: tuple[SortValue, ...]
 
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Of two hits with equal keys everything about the model is the same, beside its versions."""
+        return self.uid, self.revision
+
 
 @dataclass(frozen=True, slots=True)
 class CandidateHit:

@@ -21,13 +21,15 @@ from registry_grpc.domain.search import (
     read_query,
     read_version_order,
 )
+from registry_grpc.services import model_memory, version_memory
 from registry_grpc.services.codec.enums import DIRECTION
 from registry_grpc.services.codec.versions import basic_to_wire, version_to_wire
 from registry_grpc.services.comparisons import ComparisonMethods, ComparisonVerbs
 from registry_grpc.services.context import call_context
 from registry_grpc.services.events import EVERYWHERE
-from registry_grpc.services.model_memory import ModelMemory
-from registry_grpc.services.version_memory import VersionMemory
+from registry_grpc.services.memory import Memory
+from registry_grpc.services.model_memory import ModelRecall
+from registry_grpc.services.version_memory import Told, VersionRecall
 from registry_grpc.usecases.search import PageAsked
 from registry_grpc.usecases.selecting import DEFAULT_RUNNERS_UP, MAX_RUNNERS_UP, Objective
 from registry_grpc.v1 import catalogue_pb2, catalogue_pb2_grpc
@@ -35,6 +37,8 @@ from registry_grpc.wire import submessage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from google.protobuf.message import Message
 
     from registry_grpc.ports.search import CandidateHit, ModelHit, SortValue, VersionHit
     from registry_grpc.services.edge import Context, Edge
@@ -66,8 +70,8 @@ class CatalogueServicer(ComparisonMethods, catalogue_pb2_grpc.CatalogueServiceSe
         super().__init__(edge, verbs.comparisons)
         self._pages = pages
         self._verbs = verbs
-        self._memory = VersionMemory()
-        self._models = ModelMemory()
+        self._versions_told: Memory[Told] = Memory(version_memory.MAX_BYTES)
+        self._models_told: Memory[bytes] = Memory(model_memory.MAX_BYTES)
 
     async def SearchModels(
         self, request: catalogue_pb2.SearchModelsRequest, context: Context
@@ -86,7 +90,8 @@ class CatalogueServicer(ComparisonMethods, catalogue_pb2_grpc.CatalogueServiceSe
         text = request.version_filter
         having = read_filter(text, VERSION_FIELDS, field="version_filter") if text.strip() else None
         facets = read_facets(tuple(request.facets), MODEL_FIELDS)
-        page, recall, recalled = self._pages.open(request), self._memory.recall(), self._models.recall()
+        page = self._pages.open(request)
+        models, recall = ModelRecall(self._models_told), VersionRecall(self._versions_told)
         found = await self._edge.read(
             lambda: self._verbs.models(
                 wanted,
@@ -95,12 +100,12 @@ class CatalogueServicer(ComparisonMethods, catalogue_pb2_grpc.CatalogueServiceSe
                 project=project,
                 versions_of=of_versions,
                 page=PageAsked(_place(page), page.limit, recall.has),
-                known=_is_new if words else recalled.has,
+                known=_is_new if words else models.has,
             )
         )
 
         def match(hit: ModelHit) -> bytes | None:
-            told = recalled.model(hit, found.models)
+            told = models.tell(hit, found.models)
             if told is None:
                 return None
             version = None if hit.newest is None else recall.basic(hit.newest, found.versions)
@@ -114,8 +119,7 @@ class CatalogueServicer(ComparisonMethods, catalogue_pb2_grpc.CatalogueServiceSe
 
         matches, token = page.close(found.hits, _sort_key, match)
         rest = catalogue_pb2.SearchModelsResponse(next_page_token=token, facets=_facets(found.facets))
-        # Its matches are serialised: making messages of them again would take longer than finding them.
-        return b"".join([*matches, rest.SerializeToString()])  # type: ignore[return-value] # the serializer takes bytes
+        return _with_matches(rest, matches)  # type: ignore[return-value] # the serializer takes bytes
 
     async def SearchVersions(
         self, request: catalogue_pb2.SearchVersionsRequest, context: Context
@@ -132,7 +136,7 @@ class CatalogueServicer(ComparisonMethods, catalogue_pb2_grpc.CatalogueServiceSe
         facets = read_facets(tuple(request.facets), VERSION_FIELDS)
         is_full = request.view == catalogue_pb2.VERSION_VIEW_FULL
         with_card = is_full or bool(words)
-        page, recall = self._pages.open(request), self._memory.recall()
+        page, recall = self._pages.open(request), VersionRecall(self._versions_told)
         found = await self._edge.read(
             lambda: self._verbs.versions(
                 wanted,
@@ -157,7 +161,7 @@ class CatalogueServicer(ComparisonMethods, catalogue_pb2_grpc.CatalogueServiceSe
 
         matches, token = page.close(found.hits, _sort_key, match)
         rest = catalogue_pb2.SearchVersionsResponse(next_page_token=token, facets=_facets(found.facets))
-        return b"".join([*matches, rest.SerializeToString()])  # type: ignore[return-value] # as above
+        return _with_matches(rest, matches)  # type: ignore[return-value] # the serializer takes bytes
 
     async def SelectBest(
         self, request: catalogue_pb2.SelectBestRequest, context: Context
@@ -206,6 +210,11 @@ def visible_in(parent: str, permission: str) -> tuple[str, Visible]:
 def _is_new(_hit: ModelHit | VersionHit) -> bool:
     """Of versions that are told with their cards, and models with a snippet: nobody remembers these."""
     return False
+
+
+def _with_matches(rest: Message, matches: Sequence[bytes]) -> bytes:
+    """A page of matches that are serialised: making messages of them again would take longer than finding them."""
+    return b"".join([*matches, rest.SerializeToString()])
 
 
 def _place(page: Page) -> list[SortValue] | None:
