@@ -1,6 +1,8 @@
 """Each shape of call with each way to end: what the client sees, and what the counters say."""
 
 import asyncio
+import contextlib
+import gc
 
 import grpc
 import pytest
@@ -8,6 +10,7 @@ from grpc import aio
 from grpc_reflection.v1alpha import reflection_pb2
 
 from registry_grpc.domain.errors import Reason, RegistryError
+from registry_grpc.server.interceptors.calls import Call
 from registry_grpc.v1 import artifacts_pb2, server_pb2
 from tests.server.edge import BEARER, BIDI, CODES, READ, UNARY, UPLOAD, edge, info_in
 
@@ -120,6 +123,22 @@ async def test_a_known_error_carries_its_reason_and_a_defect_only_its_id(tmp_pat
             await it.raw(UNARY, metadata=(*BEARER, ("x-request-id", "abc-1")))
         assert caught.value.details() == "internal error; report request id abc-1"
         assert dict(caught.value.trailing_metadata())["x-request-id"] == "abc-1"
+
+
+async def test_a_refused_call_leaves_nothing_for_the_collector(tmp_path):
+    async with edge(tmp_path, **behaviours("known")) as it:
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(20):
+                with contextlib.suppress(aio.AioRpcError):
+                    await it.raw(UNARY)
+            await asyncio.sleep(0.05)
+            left = [each for each in gc.get_objects() if isinstance(each, Call | RegistryError)]
+        finally:
+            gc.enable()
+        # grpc's own frames of the last ones may still be on their way out.
+        assert len(left) < 4
 
 
 async def test_a_reply_that_cannot_be_encoded_is_internal(tmp_path):

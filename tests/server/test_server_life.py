@@ -1,9 +1,12 @@
 """Listeners, health, TLS and the end of a server."""
 
 import asyncio
+import contextlib
+import gc
 import secrets
 import subprocess
 import threading
+import weakref
 
 import grpc
 import pytest
@@ -156,6 +159,29 @@ async def test_who_waits_too_long_for_a_thread_is_told_to_come_back_and_his_work
         assert pool.open == 0
     finally:
         pool.close()
+
+
+async def test_an_error_of_a_pool_is_gone_when_it_was_handled():
+    class MishapError(Exception):
+        pass
+
+    def fail():
+        raise mishaps.pop()
+
+    pool, mishaps = Pool("t", 1, max_wait_s=60), [MishapError(), MishapError()]
+    known = [weakref.ref(each) for each in mishaps]
+    gc.disable()  # it would tidy what must not be there
+    try:
+        waits = [asyncio.ensure_future(pool.run(fail)) for _ in known]  # the second one for a thread
+        for wait in waits:
+            with contextlib.suppress(MishapError):
+                await wait
+        del wait, waits
+        pool.close()
+        await asyncio.sleep(0)
+        assert [each() for each in known] == [None, None]
+    finally:
+        gc.enable()
 
 
 def test_the_first_token_may_come_from_a_file(tmp_path):

@@ -8,6 +8,7 @@ import pytest
 from grpc import aio
 
 from registry_grpc.auth import authenticator
+from registry_grpc.server.interceptors import repeats
 from registry_grpc.v1 import server_pb2
 from tests.server.edge import BEARER, CODES, NOW, TEXT, UNARY, edge, everything_to, token
 
@@ -33,21 +34,27 @@ def edge_with(directory, shortcut, **settings):
     return edge(directory, unary=answer_long, shortcuts={UNARY: shortcut}, **settings)
 
 
-async def test_the_second_of_two_equal_calls_takes_the_shortcut_and_counts_and_is_logged_as_any_call(tmp_path, capfd):
+async def repeat(it, data=b""):
+    """What comes twice is kept."""
+    for _ in range(2):
+        assert await it.raw(UNARY, data, timeout=5) == LONG
+
+
+async def test_the_third_of_equal_calls_takes_the_shortcut_and_counts_and_is_logged_as_any_call(tmp_path, capfd):
     async with edge_with(tmp_path, Shortcut()) as it:
-        assert await it.raw(UNARY, timeout=5) == LONG
+        await repeat(it)
         call = it.channel.unary_unary(UNARY)(b"", metadata=BEARER, timeout=5)
         assert await call == SHORT
         assert dict(await call.trailing_metadata())["x-registry-revision"] == "41"
         it.server._recorder.flush()
-        assert await it.handled(UNARY, "unary", "OK") == 2
+        assert await it.handled(UNARY, "unary", "OK") == 3
         value = it.server.metrics.registry.get_sample_value
         labels = {"grpc_type": "unary", "grpc_service": "registry_grpc.v1.ServerService"}
         labels["grpc_method"] = "GetServerInfo"
         for name in ("started_total", "msg_received_total", "msg_sent_total", "handling_seconds_count"):
-            assert value(f"grpc_server_{name}", labels) == 2, name
+            assert value(f"grpc_server_{name}", labels) == 3, name
     lines = [line for line in capfd.readouterr().err.splitlines() if "ServerService.GetServerInfo" in line]
-    assert len(lines) == 2
+    assert len(lines) == 3
     assert all("user:ada" in line for line in lines)
 
 
@@ -63,15 +70,15 @@ async def test_the_second_of_two_equal_calls_takes_the_shortcut_and_counts_and_i
 )
 async def test_a_call_that_differs_goes_the_ordinary_way(tmp_path, other):
     async with edge_with(tmp_path, Shortcut()) as it:
-        await it.raw(UNARY, timeout=5)
-        for _ in range(2):
-            assert await it.raw(UNARY, **({"timeout": 5} | other)) == (SHORT if "data" in other and _ else LONG)
+        await repeat(it)
+        for at in range(3):
+            assert await it.raw(UNARY, **({"timeout": 5} | other)) == (SHORT if "data" in other and at == 2 else LONG)
 
 
 async def test_an_answer_that_takes_waiting_goes_the_ordinary_way(tmp_path):
     shortcut = Shortcut()
     async with edge_with(tmp_path, shortcut) as it:
-        await it.raw(UNARY, timeout=5)
+        await repeat(it)
         shortcut.knows = False
         assert await it.raw(UNARY, timeout=5) == LONG
         shortcut.knows = True
@@ -81,7 +88,7 @@ async def test_an_answer_that_takes_waiting_goes_the_ordinary_way(tmp_path):
 @pytest.mark.parametrize("metadata", [(), (("authorization", "Bearer nonsense"),), (*BEARER, *BEARER)])
 async def test_nobody_takes_the_shortcut_of_another(tmp_path, metadata):
     async with edge_with(tmp_path, Shortcut()) as it:
-        await it.raw(UNARY, timeout=5)
+        await repeat(it)
         assert await it.raw(UNARY, timeout=5) == SHORT
         for _ in range(2):
             with pytest.raises(aio.AioRpcError) as caught:
@@ -92,30 +99,38 @@ async def test_nobody_takes_the_shortcut_of_another(tmp_path, metadata):
 async def test_a_revoked_token_loses_its_shortcut_when_it_must_be_proven_again(tmp_path, monkeypatch):
     monkeypatch.setattr(authenticator, "CACHE_TTL_S", 0.2)
     async with edge_with(tmp_path, Shortcut()) as it:
-        await it.raw(UNARY, timeout=5)
+        await repeat(it)
         assert await it.raw(UNARY, timeout=5) == SHORT
         it.tokens[TEXT.id] = replace(token(), revoke_time=NOW)
         await asyncio.sleep(0.3)
         with pytest.raises(aio.AioRpcError) as caught:
-            await it.raw(UNARY, timeout=5)
+            await repeat(it)
         assert caught.value.code() is CODES.UNAUTHENTICATED
 
 
 async def test_what_is_kept_is_bounded(tmp_path, monkeypatch):
-    monkeypatch.setattr("registry_grpc.server.interceptors.shortcuts.REMEMBERED_REQUESTS", 2)
-    shortcut = Shortcut()
-    async with edge_with(tmp_path, shortcut) as it:
+    monkeypatch.setattr(repeats, "KEPT", 2)
+    async with edge_with(tmp_path, Shortcut()) as it:
         requests = [b"", b"\x9a\x06\x01x", b"\x9a\x06\x01y"]
         for data in requests:
-            await it.raw(UNARY, data, timeout=5)
-        assert await it.raw(UNARY, requests[0], timeout=5) == LONG, "the third call dropped what was kept"
-        assert await it.raw(UNARY, requests[0], timeout=5) == SHORT
+            await repeat(it, data)
+        assert await it.raw(UNARY, requests[2], timeout=5) == SHORT
+        assert await it.raw(UNARY, requests[0], timeout=5) == LONG, "the last one dropped what was kept"
+
+
+async def test_what_comes_once_drives_out_nothing_that_is_repeated(tmp_path, monkeypatch):
+    monkeypatch.setattr(repeats, "KEPT", 2)
+    async with edge_with(tmp_path, Shortcut()) as it:
+        await repeat(it)
+        for at in range(10):
+            assert await it.raw(UNARY, b"\x9a\x06\x01%d" % at, timeout=5) == LONG
+        assert await it.raw(UNARY, timeout=5) == SHORT
 
 
 async def test_a_shortcut_ends_when_what_callers_may_do_changes(tmp_path):
     view = everything_to("user:ada")
     async with edge_with(tmp_path, Shortcut(), access=view) as it:
-        await it.raw(UNARY, timeout=5)
+        await repeat(it)
         assert await it.raw(UNARY, timeout=5) == SHORT
         view.version += 1
         assert await it.raw(UNARY, timeout=5) == LONG

@@ -8,7 +8,7 @@ QUERY = PageTokens("registry").query("list")
 
 
 def page(size):
-    return Page(None, size, QUERY)
+    return Page(None, size, lambda: QUERY)
 
 
 def key(item):

@@ -23,6 +23,7 @@ from registry_grpc.observability.metrics import Metrics
 from registry_grpc.observability.recorder import Recorder
 from registry_grpc.server.certificates import Certificates
 from registry_grpc.server.composition import Compose, Composition, Foundation, Hook
+from registry_grpc.server.heaps import give_back_often
 from registry_grpc.server.interceptors.denials import Denials
 from registry_grpc.server.interceptors.desk import Desk
 from registry_grpc.server.interceptors.registrar import Registrar
@@ -106,7 +107,10 @@ class Server:
         registrar = self._registrar()
         await _all(self._composition.on_start)
         await self.health.poll()
-        self._tasks = [asyncio.create_task(self.health.run(), name="health")]
+        self._tasks = [
+            asyncio.create_task(self.health.run(), name="health"),
+            asyncio.create_task(give_back_often(self._foundation.transfer), name="heaps"),
+        ]
         self._watchdog.start()
         self._desk.streams.start()
         self._desk.denials.start()

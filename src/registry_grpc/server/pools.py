@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 from registry_grpc.domain.errors import Reason, RegistryError
@@ -44,27 +45,28 @@ class Pool:
             raise RegistryError(Reason.RATE_LIMITED, "this server has too much waiting; retry later", retry_after_s=1)
         loop = asyncio.get_running_loop()
         work = (lambda: function(*args, **kwargs)) if kwargs else function
+        answer: asyncio.Future[T] = loop.create_future()
         future = self._executor.submit(work, *(() if kwargs else args))
         self._open += 1
-        future.add_done_callback(lambda _: _on_loop(loop, self._closed_one))
-        answer = asyncio.wrap_future(future, loop=loop)
-        if self._max_wait_s is None or self._open <= self.threads:
-            return await answer
-        return await self._impatient(future, answer, self._max_wait_s)
+        future.add_done_callback(partial(_on_loop, loop, partial(self._close_one, answer)))
+        try:
+            if self._max_wait_s is None or self._open <= self.threads:
+                return await answer
+            return await self._impatient(future, answer, self._max_wait_s)
+        except asyncio.CancelledError:
+            future.cancel()  # not when it runs already
+            raise
+        finally:
+            # An error knows this frame, and the futures know the error: a circle, until garbage is collected.
+            del answer, future
 
     @staticmethod
     async def _impatient(future: Future[T], answer: asyncio.Future[T], seconds: float) -> T:
-        given_up = False
-
-        def give_up() -> None:
-            nonlocal given_up
-            given_up = future.cancel()  # not when it runs already
-
-        timer = asyncio.get_running_loop().call_later(seconds, give_up)
+        timer = asyncio.get_running_loop().call_later(seconds, future.cancel)
         try:
             return await answer
         except asyncio.CancelledError:
-            if not given_up:
+            if not future.cancelled():
                 raise
             raise RegistryError(
                 Reason.DATABASE_UNAVAILABLE,
@@ -74,15 +76,24 @@ class Pool:
             ) from None
         finally:
             timer.cancel()
+            del answer, future
 
-    def _closed_one(self) -> None:
+    def _close_one(self, answer: asyncio.Future[T], done: Future[T]) -> None:
         self._open -= 1
+        if answer.done():  # nobody waits any more
+            return
+        if done.cancelled():
+            answer.cancel()
+        elif (error := done.exception()) is not None:
+            answer.set_exception(error)
+        else:
+            answer.set_result(done.result())
 
     def close(self) -> None:
         """Wait for what runs, drop what waits."""
         self._executor.shutdown(wait=True, cancel_futures=True)
 
 
-def _on_loop(loop: asyncio.AbstractEventLoop, function: Callable[[], None]) -> None:
+def _on_loop(loop: asyncio.AbstractEventLoop, function: Callable[[Future[T]], None], done: Future[T]) -> None:
     if not loop.is_closed():
-        loop.call_soon_threadsafe(function)
+        loop.call_soon_threadsafe(function, done)

@@ -28,7 +28,8 @@ class Page:
     after: tuple[Key, ...] | None
     """Sort key of the last item of the page before; None for the first page."""
     _size: int
-    _query: Query
+    _query: Callable[[], Query]
+    """Made when a token is to be read or written: most lists fit one page."""
 
     @property
     def limit(self) -> int:
@@ -50,11 +51,11 @@ class Page:
                 continue
             left -= len(message) if isinstance(message, bytes) else message.ByteSize()
             if left < 0 and messages:
-                return messages, self._query.token(*key(found[at - 1]))
+                return messages, self._query().token(*key(found[at - 1]))
             messages.append(message)
         if len(found) <= self._size:
             return messages, ""
-        return messages, self._query.token(*key(found[self._size - 1]))
+        return messages, self._query().token(*key(found[self._size - 1]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +70,16 @@ class Pages:
         Raises: INVALID_PAGE_TOKEN, INVALID_FIELD for a negative size.
         """
         context = call_context()
-        query = type(request)()
-        query.CopyFrom(request)
-        query.ClearField("page_size")
-        query.ClearField("page_token")
-        query.DiscardUnknownFields()
-        bound = self.tokens.query(
-            context.principal.name,
-            context.method,
-            query.SerializeToString(deterministic=True).hex(),
-        )
-        return Page(
-            bound.after(request.page_token),  # type: ignore[attr-defined]
-            page_size(request.page_size, most),  # type: ignore[attr-defined]
-            bound,
-        )
+
+        def query() -> Query:
+            asked = type(request)()
+            asked.CopyFrom(request)
+            asked.ClearField("page_size")
+            asked.ClearField("page_token")
+            asked.DiscardUnknownFields()
+            text = asked.SerializeToString(deterministic=True).hex()
+            return self.tokens.query(context.principal.name, context.method, text)
+
+        token: str = request.page_token  # type: ignore[attr-defined]
+        size = page_size(request.page_size, most)  # type: ignore[attr-defined]
+        return Page(query().after(token) if token else None, size, query)

@@ -169,7 +169,7 @@ class Call:
             raise error
         if isinstance(error, TimeoutError) and self.deadline_s is not None:
             self._end(grpc.StatusCode.DEADLINE_EXCEEDED, "")
-            await context.abort(
+            await self._abort(
                 grpc.StatusCode.DEADLINE_EXCEEDED,
                 f"the call took longer than the {self.deadline_s:g} s this server allows",
                 self._trailing(),
@@ -192,7 +192,16 @@ class Call:
             self._note(error, reason)
         status = refusal_of(error, info.request_id)
         self._end(status.code, reason.value)
-        await self._context.abort(status.code, status.details, (*status.trailing_metadata, *self._trailing()))
+        await self._abort(status.code, status.details, (*status.trailing_metadata, *self._trailing()))
+
+    async def _abort(
+        self, code: grpc.StatusCode, details: str, trailing: Sequence[tuple[str, str | bytes]]
+    ) -> NoReturn:
+        try:
+            await self._context.abort(code, details, trailing)
+        except AbortError as error:
+            asyncio.get_running_loop().call_soon(_untie, error)
+            raise
         raise AssertionError  # abort always raises
 
     def _note(self, error: Exception, reason: Reason) -> None:
@@ -247,6 +256,11 @@ def _require_same(principal: Principal, before: Principal) -> None:
     """Raises: TOKEN_INVALID when what proved one caller proves another now, as a certificate's name may."""
     if principal.name != before.name:
         raise RegistryError(Reason.TOKEN_INVALID, "your credentials now are somebody else's; open a new stream")
+
+
+def _untie(error: AbortError) -> None:
+    """The call keeps the error, and the error its frames, which know the call: until garbage is collected."""
+    error.__traceback__ = error.__context__ = None
 
 
 def revision_trailer(revision: int) -> tuple[tuple[str, str], ...]:

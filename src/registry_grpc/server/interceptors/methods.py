@@ -12,6 +12,7 @@ from registry_grpc.auth.authorization import targets_of
 from registry_grpc.auth.permissions import RULES
 from registry_grpc.domain.errors import Reason, RegistryError
 from registry_grpc.observability.rpc_metrics import Meter, RpcMetrics
+from registry_grpc.server.interceptors.repeats import Repeats
 from registry_grpc.services.codec.artifacts import WriteMessage
 from registry_grpc.services.validation import refusal, validator_for
 from registry_grpc.v1.artifacts_pb2 import WriteUploadRequest
@@ -25,9 +26,8 @@ Receive: TypeAlias = Callable[[bytes], tuple[Message, Any]]
 OWN_PACKAGE = "registry_grpc."
 HOT = frozenset({"/registry_grpc.v1.StageService/Resolve", "/registry_grpc.v1.StageService/GetStage"})
 WRITE_UPLOAD = "/registry_grpc.v1.ArtifactService/WriteUpload"
-REMEMBERED_REQUESTS = 4096
 REMEMBERED_BYTES = 512
-"""Longest request worth keeping; with their number it bounds the memory to a few MiB."""
+"""Longest request worth keeping; with `repeats.KEPT` it bounds the memory to a few MiB."""
 LIFTED_BYTES = 16 * 1024
 """Smaller messages are copied in less time than they are looked at."""
 MAX_REST_BYTES = 1024
@@ -123,16 +123,15 @@ def _remembering(parse: Callable[[bytes], Message]) -> Callable[[bytes], Message
 
     Servicers of these methods must not change their request. Parsing and checking one anew costs more than answering.
     """
-    known: dict[bytes, Message] = {}
+    requests: Repeats[bytes, Message] = Repeats()
+    known = requests.get
 
     def recall(raw: bytes) -> Message:
-        message = known.get(raw)
+        message = known(raw)
         if message is None:
             message = parse(raw)
-            if len(raw) <= REMEMBERED_BYTES:
-                if len(known) >= REMEMBERED_REQUESTS:
-                    known.clear()
-                known[raw] = message
+            if len(raw) <= REMEMBERED_BYTES and requests.is_worth(raw):
+                requests.keep(raw, message)
         return message
 
     return recall

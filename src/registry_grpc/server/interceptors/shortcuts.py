@@ -20,7 +20,8 @@ from registry_grpc.observability.access_log import Who
 from registry_grpc.observability.rpc_metrics import CODE_NAMES
 from registry_grpc.server.interceptors.calls import MAX_UNARY_S, revision_trailer
 from registry_grpc.server.interceptors.desk import Desk
-from registry_grpc.server.interceptors.methods import REMEMBERED_BYTES, REMEMBERED_REQUESTS, Method
+from registry_grpc.server.interceptors.methods import REMEMBERED_BYTES, Method
+from registry_grpc.server.interceptors.repeats import Repeats
 
 Answer = Callable[[], tuple[bytes, int] | None]
 """The reply and the revision it was read at, now; None when finding it would take waiting."""
@@ -48,7 +49,8 @@ class _Plan(NamedTuple):
 
 def shortened(desk: Desk, method: Method, shortcut: Shortcut, ordinary: Any) -> Any:  # noqa: ANN401 - grpc's own types are unusable
     """The handler `ordinary` of a unary method that needs no request id, with its repeated calls kept."""
-    plans: dict[tuple[bytes, Any], _Plan] = {}
+    plans: Repeats[tuple[bytes, Any], _Plan] = Repeats()
+    known = plans.get
     meter, monotonic, authorizer, limits = method.meter, time.monotonic, desk.authorizer, desk.limits
     trailer = (0, revision_trailer(0))
 
@@ -56,7 +58,7 @@ def shortened(desk: Desk, method: Method, shortcut: Shortcut, ordinary: Any) -> 
         nonlocal trailer
         began = monotonic()
         key = (raw, context.invocation_metadata())
-        plan = plans.get(key)
+        plan = known(key)
         if (
             plan is None
             or plan.proof.until < began
@@ -65,7 +67,8 @@ def shortened(desk: Desk, method: Method, shortcut: Shortcut, ordinary: Any) -> 
             or desk.in_flight >= desk.max_in_flight
         ):
             data: bytes = await ordinary(raw, context)
-            _remember(plans, key, _plan(desk, method, shortcut, key))
+            if plans.is_worth(key):
+                plans.keep(key, _plan(desk, method, shortcut, key))
             return data
         remaining = context.time_remaining()
         found = plan.answer() if remaining is not None and 0 < remaining <= MAX_UNARY_S else None
@@ -106,12 +109,3 @@ def _plan(desk: Desk, method: Method, shortcut: Shortcut, key: tuple[bytes, Any]
     gate = desk.limits.gate(proof.principal.name, targets[0].resource if targets else "")
     who = Who(method.name, CODE_NAMES[_OK], proof.principal.name)
     return _Plan(proof, answer, who, access, limits, gate)
-
-
-def _remember(plans: dict[tuple[bytes, Any], _Plan], key: tuple[bytes, Any], plan: _Plan | None) -> None:
-    plans.pop(key, None)
-    if plan is None:
-        return
-    if len(plans) >= REMEMBERED_REQUESTS:
-        plans.clear()
-    plans[key] = plan

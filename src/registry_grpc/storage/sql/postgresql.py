@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from psycopg.errors import ReadOnlySqlTransaction
 from sqlalchemy import create_engine, event, func, select
@@ -44,21 +44,22 @@ class PostgresDatabase:
 
     def __init__(self, url: URL, *, pool_size: int) -> None:
         """Connects to nothing yet. `pool_size` should be at least the number of threads that call."""
-        self._engine = engine_for(url, pool_size=pool_size, session_limits=SESSION_LIMITS)
+        # Most calls read one thing: a connection is made for that, and changed for the others while they have it.
+        self._engine = engine_for(url, pool_size=pool_size, session_limits=SESSION_LIMITS, isolation_level="AUTOCOMMIT")
         event.listen(self._engine, "do_connect", _connect)
-        self._autocommit = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._changing = self._engine.execution_options(isolation_level="READ COMMITTED")
         self._snapshot = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
     @contextmanager
     def reading(self, *, snapshot: bool) -> Iterator[Connection]:
         """See `Database`."""
-        engine = self._snapshot if snapshot else self._autocommit
+        engine = self._snapshot if snapshot else self._engine
         with engine.connect() as connection:
             yield connection
 
     def transact(self, work: Callable[[Connection], tuple[T, bool]]) -> T:
         """See `Database`."""
-        with self._engine.connect() as connection:
+        with self._changing.connect() as connection:
             try:
                 value, keep = work(connection)
             except DBAPIError as error:
@@ -83,7 +84,13 @@ class PostgresDatabase:
         self._engine.dispose()
 
 
-def engine_for(url: URL, *, pool_size: int, session_limits: dict[str, str]) -> Engine:
+def engine_for(
+    url: URL,
+    *,
+    pool_size: int,
+    session_limits: dict[str, str],
+    isolation_level: Literal["AUTOCOMMIT", "READ COMMITTED"] = "READ COMMITTED",
+) -> Engine:
     """An engine with our network and session limits; options in the address win over them."""
     options = " ".join(f"-c {name}={value}" for name, value in session_limits.items())
     given = url.query.get("options", "")
@@ -95,7 +102,8 @@ def engine_for(url: URL, *, pool_size: int, session_limits: dict[str, str]) -> E
             "application_name": "registry-grpc",
             **arguments,
         },
-        isolation_level="READ COMMITTED",
+        isolation_level=isolation_level,
+        skip_autocommit_rollback=True,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=_POOL_WAIT_S,

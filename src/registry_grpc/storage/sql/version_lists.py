@@ -5,16 +5,19 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Label, Select, bindparam, func, select
+from sqlalchemy import ColumnElement, Label, Select, bindparam, func, literal_column, select
 
 from registry_grpc.domain.pointers import PointerKind
 from registry_grpc.storage.sql.tables import pointer
 from registry_grpc.storage.sql.tables import version as table
 
+_COMMA: Any = literal_column("','")
+"""Given as a text it is written into the statement anew for every run."""
+
 
 def aliases_of(uid: ColumnElement[str]) -> Label[str]:
     """The ids of the aliases of the version `uid` of an enclosing query, with commas between, in no order."""
-    mine = select(func.aggregate_strings(pointer.c.id, ",")).where(
+    mine = select(func.aggregate_strings(pointer.c.id, _COMMA)).where(
         pointer.c.version_uid == uid, pointer.c.kind == PointerKind.ALIAS
     )
     return mine.correlate_except(pointer).scalar_subquery().label("aliases")

@@ -23,7 +23,7 @@ from registry_grpc.storage.sql.search.rows import rows_of_version
 from registry_grpc.storage.sql.tables import project, version, version_term
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from sqlalchemy import Select
     from sqlalchemy.sql.selectable import NamedFromClause
@@ -177,4 +177,10 @@ def in_projects(of: ColumnElement[str], visible: Visible) -> ColumnElement[bool]
     """Rows of the projects in which something is visible; indexes begin with them."""
     if visible.everywhere:
         return of.in_(select(project.c.id))
-    return of.in_(sorted(visible.projects | {name for name, _ in visible.models}))
+    return one_of(of, visible.projects | {name for name, _ in visible.models})
+
+
+def one_of(column: ColumnElement[str], values: Collection[str]) -> ColumnElement[bool]:
+    """That a column has one of the values. SQLAlchemy writes a list into the statement anew for every run."""
+    ordered = sorted(values)
+    return column == ordered[0] if len(ordered) == 1 else column.in_(ordered)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import ColumnElement, bindparam, func, literal_column, select, true
 
 from registry_grpc.domain.filters.conditions import Comparison, Condition, Kind
 from registry_grpc.domain.names import ModelName
@@ -17,7 +17,7 @@ from registry_grpc.storage.sql.search.texts import ranked
 from registry_grpc.storage.sql.search.versions import Query, is_postgresql, name_keys, plain, seen
 from registry_grpc.storage.sql.tables import model as table
 from registry_grpc.storage.sql.tables import version
-from registry_grpc.storage.sql.version_lists import aliases_of
+from registry_grpc.storage.sql.version_lists import LIVE, NEWEST, aliases_of
 from registry_grpc.storage.sql.version_rows import to_aliases
 
 if TYPE_CHECKING:
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from registry_grpc.domain.resources import Model
     from registry_grpc.domain.search import Order, Search
     from registry_grpc.ports.search import SortValue
+    from registry_grpc.storage.sql.search.ordering import Bool
     from registry_grpc.storage.sql.session import Session
 
 _READ = select(table).where(table.c.uid.in_(bindparam("uids", expanding=True)))
 _READY: Tree[Condition] = Condition("state", Kind.TEXT, Comparison.EQUAL, "ready")
-_LIVE_VERSION = version.c.delete_time.is_(None)
 
 
 def found_models(wanted: Search, having: Tree[Condition] | None, *, postgresql: bool) -> Query:
@@ -42,7 +42,7 @@ def found_models(wanted: Search, having: Tree[Condition] | None, *, postgresql: 
     if not wanted.show_deleted:
         where.append(table.c.delete_time.is_(None))
     if having is not None:
-        one = select(version.c.uid).where(version.c.model_uid == table.c.uid, _LIVE_VERSION, version_where(having))
+        one = select(version.c.uid).where(version.c.model_uid == table.c.uid, LIVE, version_where(having))
         where.append(one.correlate(table).exists())
     source: FromClause = table
     names = (table.c.project, table.c.id)
@@ -100,12 +100,20 @@ def _paged(
     rows = select(table.c.project, table.c.id, table.c.uid, table.c.revision).select_from(query.source)
     found = page(rows.where(*query.where), keys, last, limit).subquery("page")
     fits = version_where(_READY if having is None else having)
-    number = select(func.max(version.c.number)).where(version.c.model_uid == found.c.uid, _LIVE_VERSION, fits)
-    newest = version.alias("newest")
-    is_newest = newest.c.number == number.correlate(found).scalar_subquery()
-    source = found.outerjoin(newest, (newest.c.model_uid == found.c.uid) & is_newest)
+    newest, is_newest = _newest(found.c.uid, fits, postgresql=postgresql)
     columns = newest.c.uid, newest.c.revision, aliases_of(newest.c.uid)
-    return select(*columns, found).select_from(source).order_by(*again(keys, found))
+    return select(*columns, found).select_from(found.outerjoin(newest, is_newest)).order_by(*again(keys, found))
+
+
+def _newest(model_uid: ColumnElement[str], fits: Bool, *, postgresql: bool) -> tuple[FromClause, Bool]:
+    """The newest live version of each model that fits, and on what it is joined."""
+    live = select(version).where(version.c.model_uid == model_uid, LIVE, fits)
+    if postgresql:  # half of the time goes into planning, and this is planned in less
+        only = live.with_only_columns(version.c.uid, version.c.revision).order_by(NEWEST).limit(literal_column("1"))
+        return only.lateral("newest"), true()
+    number = live.with_only_columns(func.max(version.c.number)).correlate(model_uid.table).scalar_subquery()
+    newest = version.alias("newest")
+    return newest, (newest.c.model_uid == model_uid) & (newest.c.number == number)
 
 
 def _keys(order: Sequence[Order], query: Query) -> list[Key]:

@@ -29,6 +29,7 @@ from registry_grpc.storage.sql.search.driving import (
     lead_to_all,
     lead_to_page,
     led_to,
+    one_of,
     walk,
 )
 from registry_grpc.storage.sql.search.kept import kept
@@ -125,7 +126,7 @@ def seen(visible: Visible, project: ColumnElement[str], model_id: ColumnElement[
     """Rows of models that the caller may see."""
     if visible.everywhere:
         return true()
-    of_projects = project.in_(sorted(visible.projects))
+    of_projects = one_of(project, visible.projects)
     if not visible.models:
         return of_projects
     return or_(of_projects, tuple_(project, model_id).in_(sorted(visible.models)))
