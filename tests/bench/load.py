@@ -10,28 +10,25 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.bench.calls import RESOLVE, production_model
-from tests.bench.harness import Load, ghz, rss_mib
+from tests.bench.bystanders import bystanders
+from tests.bench.harness import rss_mib
 from tests.bench.transfers import Registry, make_file
 from tests.kit.server import RegistryServer
 
 SIZE_MIB = int(os.environ.get("MREG_BENCH_LOAD_MIB", "2048"))
 UPLOADS = 8
+SECONDS = 20
 _SAMPLE_S = 0.2
 
 
 def eight_uploads(server: RegistryServer) -> dict[str, float]:
     """Memory is sampled over the whole time; its second half against its first says whether it is flat."""
-    name = production_model(server)
-    with tempfile.TemporaryDirectory() as directory:
+    with tempfile.TemporaryDirectory() as directory, bystanders(server) as others:
         file = Path(directory) / "model.bin"
         sha256 = make_file(file, SIZE_MIB)
         uploads = [Registry(server, file, sha256) for _ in range(UPLOADS)]
         pid = uploads[0].pid
-        # A rate a controller may have: a caller that asks without a pause would be load of its own.
-        polite = Load(concurrency=1, seconds=20, rps=50)
-        request = {"name": name, "stage": "production"}
-        alone = ghz(server.endpoint, RESOLVE, request, polite, server.token)
+        before = others.ask(SECONDS)
         idle, samples, done = rss_mib(pid), [], threading.Event()
 
         def watch() -> None:
@@ -42,7 +39,7 @@ def eight_uploads(server: RegistryServer) -> dict[str, float]:
             watcher, began = pool.submit(watch), time.monotonic()
             running = [pool.submit(each.upload) for each in uploads]
             time.sleep(2)
-            beside = ghz(server.endpoint, RESOLVE, request, polite, server.token)
+            beside = others.ask(SECONDS)
             for each in running:
                 each.result()
             seconds = time.monotonic() - began
@@ -53,7 +50,9 @@ def eight_uploads(server: RegistryServer) -> dict[str, float]:
         "load_mb_per_s": UPLOADS * SIZE_MIB * 1.048576 / seconds,
         "load_rss_per_upload_mib": (max(samples) - idle) / UPLOADS,
         "load_rss_second_half_mib": statistics.median(samples[middle:]) - statistics.median(samples[:middle]),
-        "load_resolve_idle_p99_ms": alone.details["p99_ms"],
-        "load_resolve_p50_ms": beside.details["p50_ms"],
-        "load_resolve_p99_ms": beside.details["p99_ms"],
+        "load_resolve_idle_p99_ms": before.resolve.details["p99_ms"],
+        "load_bare_idle_p99_ms": before.bare.details["p99_ms"],
+        "load_resolve_p50_ms": beside.resolve.details["p50_ms"],
+        "load_resolve_p99_ms": beside.resolve.details["p99_ms"],
+        "load_bare_p99_ms": beside.bare.details["p99_ms"],
     }

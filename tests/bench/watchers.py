@@ -13,8 +13,9 @@ import grpc
 
 from registry_grpc.client import Registry as Client
 from registry_grpc.v1 import events_pb2, events_pb2_grpc
-from tests.bench.calls import RESOLVE, production_model
-from tests.bench.harness import Load, ghz, rss_mib
+from tests.bench.bystanders import bystanders
+from tests.bench.calls import production_model
+from tests.bench.harness import rss_mib
 from tests.kit.server import RegistryServer
 
 WATCHERS = int(os.environ.get("MREG_BENCH_WATCHERS", "1000"))
@@ -22,6 +23,7 @@ PER_CONNECTION = 200
 """A server takes 256 streams of one connection."""
 ROUNDS = 10
 PAUSE_S = 0.5
+SECONDS = 12
 
 
 class Crowd:
@@ -78,21 +80,23 @@ class Crowd:
 
 
 def watchers(server: RegistryServer) -> dict[str, float]:
-    """A version leaves production and comes back; a polite caller resolves another model beside it, and before."""
-    resolved, watched = production_model(server), production_model(server)
+    """A version leaves production and comes back; others call beside it, and before."""
+    watched = production_model(server)
     pid = server.process.pid if server.process else 0
-    request = {"name": resolved, "stage": "production"}
-    alone = ghz(server.endpoint, RESOLVE, request, Load(concurrency=1, seconds=10, rps=50), server.token)
-    idle = rss_mib(pid)
     crowd = Crowd(server, watched)
-    with ThreadPoolExecutor(2) as pool, Client(server.endpoint, token=server.token) as client:
+    with (
+        bystanders(server) as others,
+        ThreadPoolExecutor(2) as pool,
+        Client(server.endpoint, token=server.token) as client,
+    ):
+        alone = others.ask(SECONDS)
+        idle = rss_mib(pid)
         running = pool.submit(crowd.run)
         try:
             if not crowd.ready.wait(120):
                 raise TimeoutError(f"{WATCHERS} watchers were not there after 120 s")
             held = rss_mib(pid) - idle
-            polite = Load(concurrency=1, seconds=12, rps=50)
-            beside = pool.submit(ghz, server.endpoint, RESOLVE, request, polite, server.token)
+            beside = pool.submit(others.ask, SECONDS)
             sent = _moves(client, watched)
             meanwhile = beside.result()
         finally:
@@ -105,8 +109,9 @@ def watchers(server: RegistryServer) -> dict[str, float]:
         "watch_lag_p50_ms": statistics.median(lags),
         "watch_lag_p99_ms": lags[int(len(lags) * 0.99)],
         "watch_rss_mib": held,
-        "watch_resolve_alone_p99_ms": alone.details["p99_ms"],
-        "watch_resolve_p99_ms": meanwhile.details["p99_ms"],
+        "watch_resolve_alone_p99_ms": alone.resolve.details["p99_ms"],
+        "watch_resolve_p99_ms": meanwhile.resolve.details["p99_ms"],
+        "watch_bare_p99_ms": meanwhile.bare.details["p99_ms"],
     }
 
 

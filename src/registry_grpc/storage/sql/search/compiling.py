@@ -12,7 +12,7 @@ from registry_grpc.domain.filters.conditions import Comparison, Condition
 from registry_grpc.domain.filters.fields import VERSION_FIELDS, Shape
 from registry_grpc.domain.filters.tree import folded
 from registry_grpc.domain.pointers import PointerKind
-from registry_grpc.storage.sql.search.matching import matches
+from registry_grpc.storage.sql.search.matching import begins, matches
 from registry_grpc.storage.sql.search.rows import rows_of_model, rows_of_version
 from registry_grpc.storage.sql.tables import deployment, pointer
 from registry_grpc.storage.sql.tables import model as model_table
@@ -50,6 +50,9 @@ def version_where(tree: Tree[Condition], *, one_by_one: bool = False) -> Bool:
 
 def model_where(tree: Tree[Condition]) -> Bool:
     """What a filter asks of rows of `model`."""
+    if isinstance(tree, Condition) and tree.field == "model" and tree.comparison is Comparison.BEGINS:
+        # Whatever the range, it is read along the index of the names: there is nothing else to go by.
+        return begins(model_table.c.id, str(tree.operand), unseen=True)
     return _folded(tree, _of_model)
 
 
