@@ -5,6 +5,9 @@ import re
 import pytest
 from sqlalchemy import Engine, event
 
+from registry_grpc.domain.filters.fields import MODEL_FIELDS
+from registry_grpc.domain.filters.reading import read_filter
+from registry_grpc.domain.search import Search, Visible
 from tests.bench.search import QUESTIONS, fill, measure
 
 VERSIONS = 300
@@ -62,6 +65,23 @@ def test_a_plan_that_reads_everything_is_told_from_one_that_does_not(store):
     fill(store, VERSIONS)
     statement = "SELECT uid FROM version WHERE description || '' = 'x'"
     assert whole_tables(store.read(lambda reader: plan(reader, statement, ()), snapshot=True))
+
+
+def test_models_by_the_beginning_of_their_names_are_planned_once(store):
+    fill(store, VERSIONS)
+    visible = Visible(projects=frozenset({"default"}))
+    kept = "SELECT generic_plans, custom_plans FROM pg_prepared_statements WHERE statement LIKE '%%LATERAL%%'"
+
+    def ask(reader):
+        for first in range(20):  # the driver prepares what came five times, PostgreSQL plans that five times
+            wanted = Search(visible=visible, conditions=read_filter(f"model = model-{first % 3}*", MODEL_FIELDS))
+            reader.catalogue.models(wanted, None, after=None, limit=11)
+        connection = reader.session.connection
+        if connection.dialect.name == "sqlite":
+            pytest.skip("plans each time")
+        return connection.exec_driver_sql(kept).all()
+
+    assert store.read(ask) == [(10, 5)]
 
 
 def test_every_question_is_answered_and_some_find_something(store):
