@@ -10,7 +10,7 @@ from registry_grpc.domain.filters.conditions import Comparison, Condition, Kind
 from registry_grpc.domain.names import ModelName
 from registry_grpc.ports.search import ModelHit, VersionHit
 from registry_grpc.storage.sql.models import to_model
-from registry_grpc.storage.sql.search.compiling import model_where, version_where
+from registry_grpc.storage.sql.search.compiling import begins_name, model_where, version_where
 from registry_grpc.storage.sql.search.kept import kept
 from registry_grpc.storage.sql.search.ordering import Key, again, bound, nulls_of, page, place
 from registry_grpc.storage.sql.search.texts import ranked
@@ -98,7 +98,9 @@ def _paged(
     keys = _keys(wanted.order, query)
     last = None if nulls is None else place(keys, nulls)
     rows = select(table.c.project, table.c.id, table.c.uid, table.c.revision).select_from(query.source)
-    found = page(rows.where(*query.where), keys, last, limit).subquery("page")
+    # A number that is part of the statement is known to a plan that is kept; a bound one counts as a tenth of all.
+    most: int | ColumnElement[Any] = literal_column(str(limit)) if begins_name(wanted.conditions) else limit
+    found = page(rows.where(*query.where), keys, last, most).subquery("page")
     fits = version_where(_READY if having is None else having)
     newest, is_newest = _newest(found.c.uid, fits, postgresql=postgresql)
     columns = newest.c.uid, newest.c.revision, aliases_of(newest.c.uid)

@@ -77,7 +77,9 @@ def after(keys: Sequence[Key], values: Place) -> Bool:
     return and_(keys[0].beyond(values[0], inclusive=True), found)
 
 
-def page(statement: Select[Any], keys: Sequence[Key], last: Place | None, limit: int) -> Select[Any]:
+def page(
+    statement: Select[Any], keys: Sequence[Key], last: Place | None, limit: int | ColumnElement[Any]
+) -> Select[Any]:
     """`statement` in the order of the keys, from behind the row at `last` on; it ends with the values of the keys."""
     if last is not None:
         statement = statement.where(after(keys, last))
