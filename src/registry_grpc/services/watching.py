@@ -76,7 +76,7 @@ class Watches:
     """Oldest revision that is kept, as of a moment ago."""
     _task: asyncio.Task[None] | None = None
     _encoded: OrderedDict[int, Encoded] = field(default_factory=OrderedDict)
-    _closing: asyncio.Event = field(default_factory=asyncio.Event)
+    _closing: bool = False
     _turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
     """States read at the same time: each may be large."""
 
@@ -90,7 +90,8 @@ class Watches:
 
     async def close(self) -> None:
         """The server drains: end every watch, and tell its reader to come back."""
-        self._closing.set()
+        self._closing = True
+        self.edge.feed.wake_watchers()
 
     async def stop(self) -> None:
         """End the task of `start`."""
@@ -182,7 +183,7 @@ class Watches:
         head = feed.revision  # what came before it happened before the watch was there
         ends = time.monotonic() + self.max_age_s * random.uniform(0.8, 1.2)  # noqa: S311 - spreads reconnections
         last = time.monotonic()
-        while not self._closing.is_set() and time.monotonic() < ends:
+        while not self._closing and time.monotonic() < ends:
             if cursor < feed.revision:
                 revisions, reached, keeps_up = await self._next(cursor, feed.revision)
                 for revision in revisions:
@@ -196,13 +197,16 @@ class Watches:
                             self.observer.stage_sent(lag_s)
                     token = encoded.token
                 cursor = reached
+                if cursor < feed.revision:
+                    await asyncio.sleep(0)  # others must get their turn too, however much there is
                 continue
             now = time.monotonic()
             if now >= last + interval_s:
                 yield self._mark(_Kind.KIND_PROGRESS, token, cursor).SerializeToString()
                 last = now
                 continue
-            await self._wait(cursor, min(last + interval_s, ends) - now)
+            # Nothing came between since it was looked: all of this is one step of the loop.
+            await feed.wait_for_news(max(min(last + interval_s, ends) - now, 0.001))
         closing = self._mark(_Kind.KIND_CLOSING, token, cursor)
         spread_s = random.uniform(0.0, RECONNECT_S)  # noqa: S311 - spreads reconnections
         closing.reconnect_after.CopyFrom(duration_to_wire(timedelta(seconds=spread_s)))
@@ -212,20 +216,9 @@ class Watches:
         """Some of what follows, up to where that is complete, and whether it was still in memory."""
         found = self.recent.after(cursor, head, BATCH)
         if found is not None:
-            # Others must get their turn too, however much there is.
-            await asyncio.sleep(0)
             return found, found[-1].number, True
         page = await self.edge.control.run(self.read, cursor)
         return by_revision(page.events), page.revision, False
-
-    async def _wait(self, cursor: int, seconds: float) -> None:
-        closing = asyncio.ensure_future(self._closing.wait())
-        news = asyncio.ensure_future(self.edge.feed.wait_for(cursor + 1, max(seconds, 0.001), hurry=False))
-        try:
-            await asyncio.wait((closing, news), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            closing.cancel()
-            news.cancel()
 
     def _encode(self, revision: Revision) -> Encoded:
         known = self._encoded.get(revision.number)

@@ -14,6 +14,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from registry_grpc.failpoints import failpoint
+from registry_grpc.watch.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -77,6 +78,7 @@ class ChangeFeed:
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
         self._moved = asyncio.Event()
+        self._watchers = Turns()
 
     @property
     def revision(self) -> int:
@@ -123,20 +125,27 @@ class ChangeFeed:
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._signal, gap)
 
-    async def wait_for(self, revision: int, timeout_s: float, *, hurry: bool = True) -> bool:
-        """Whether the projection reached `revision` within the time; to `hurry` is to poll at once."""
+    async def wait_for(self, revision: int, timeout_s: float) -> bool:
+        """Whether the projection reached `revision` within the time; polls at once."""
         deadline = time.monotonic() + timeout_s
         while self._revision < revision:
             left = deadline - time.monotonic()
             if left <= 0:
                 return False
-            if hurry:
-                self._wake.set()
+            self._wake.set()
             moved = self._moved
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(left):
                     await moved.wait()
         return True
+
+    async def wait_for_news(self, timeout_s: float) -> None:
+        """Return after the next change or `wake_watchers`, or the time: in turn, for those of whom there are many."""
+        await self._watchers.wait(timeout_s)
+
+    def wake_watchers(self) -> None:
+        """Have all who wait for news look around. On the event loop."""
+        self._watchers.wake()
 
     @staticmethod
     def _snapshot(reader: Reader) -> tuple[int, list[Pointer]]:
@@ -207,3 +216,4 @@ class ChangeFeed:
             self._wake.set()
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()
+        self._watchers.wake()
