@@ -133,12 +133,13 @@ def test_a_database_without_a_connection_to_spare_is_unavailable_at_once_and_rec
 @pytest.mark.promise("P05", "stalled feed")
 def test_while_the_feed_is_stalled_resolve_asks_the_database_and_is_never_stale(proxied, settings):
     server, _ = proxied
+    here = Catalogue(server.api())
+    model = here.model()
+    one, two = here.readies(model, 2)
+    here.bring(one.name, "production")
+    # The other one knows all this from the start: what it never heard of it would ask the database for anyway.
     with running(settings, failpoints="feed.poll.before=hang@4") as other:
         (other.data_dir / "admin.token").write_text(server.token)
-        here = Catalogue(server.api())
-        model = here.model()
-        one, two = here.readies(model, 2)
-        here.bring(one.name, "production")
         until(lambda: other.fired["feed.poll.before"], within_s=10)
         there = here.on(other.api())
         here.bring(two.name, "production")
