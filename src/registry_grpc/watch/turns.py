@@ -1,16 +1,14 @@
-"""Those who wait for news, woken a few at a time.
+"""Those who wait for news, woken one in each turn of the loop.
 
 A thousand watches that all have something to do would keep the loop for a tenth of a second, and every call that came
-meanwhile. Between two turns the loop does whatever else is due.
+meanwhile. A unary call takes some eight turns: with eight of them in each turn it waited 43 ms, with two 24, with one 4,
+and the last of the thousand heard the news no later.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-
-AT_ONCE = 8
-"""Woken in one turn: less than a millisecond of work. A unary call takes some eight turns of the loop."""
 
 
 class Turns:
@@ -41,13 +39,12 @@ class Turns:
         self._due.extend(self._waiting)
         self._waiting.clear()
         if idle:
-            self._some()
+            self._next()
 
-    def _some(self) -> None:
-        for _ in range(min(AT_ONCE, len(self._due))):
-            _begin(self._due.popleft())
+    def _next(self) -> None:
+        _begin(self._due.popleft())
         if self._due:
-            asyncio.get_running_loop().call_soon(self._some)
+            asyncio.get_running_loop().call_soon(self._next)
 
 
 def _begin(turn: asyncio.Future[None]) -> None:
