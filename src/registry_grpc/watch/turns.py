@@ -1,8 +1,8 @@
 """Those who wait for news, woken one in each turn of the loop.
 
 A thousand watches that all have something to do would keep the loop for a tenth of a second, and every call that came
-meanwhile. A unary call takes some eight turns: with eight of them in each turn it waited 43 ms, with two 24, with one 4,
-and the last of the thousand heard the news no later.
+meanwhile. A unary call takes some eight turns: with eight watches woken in each of these it waited 43 ms, with two 24,
+with one 4, and the last of the thousand heard the news no later.
 """
 
 from __future__ import annotations
