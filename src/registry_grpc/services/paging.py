@@ -10,7 +10,7 @@ import base64
 import hashlib
 import hmac
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from registry_grpc.domain.errors import Reason, RegistryError, invalid_field
 
@@ -36,17 +36,12 @@ class PageTokens:
     """Makes and reads the page tokens of one registry; every replica makes the same."""
 
     registry_uid: str
-    _secret: bytes = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        """Derive the secret."""
-        secret = hashlib.sha256(f"registry-grpc page token v1 {self.registry_uid}".encode())
-        object.__setattr__(self, "_secret", secret.digest())
 
     def query(self, *binding: object) -> Query:
         """The query that tokens belong to: method, principal, parent, and all that filters or orders."""
         text = json.dumps([str(part) for part in binding])
-        return Query(hmac.digest(self._secret, text.encode(), "sha256"))
+        secret = hashlib.sha256(f"registry-grpc page token v1 {self.registry_uid}".encode())
+        return Query(hmac.digest(secret.digest(), text.encode(), "sha256"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 A thousand watches that all have something to do would keep the loop for a tenth of a second, and every call that came
 meanwhile. A unary call takes some eight turns: with eight watches woken in each of these it waited 43 ms, with two 24,
-with one 4, and the last of the thousand heard the news no later.
+with one 4. The last of the thousand heard the news after 110 to 190 ms, before after 105 to 120.
 """
 
 from __future__ import annotations

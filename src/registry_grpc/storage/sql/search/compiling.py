@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from sqlalchemy import ColumnElement, and_, exists, false, not_, or_, true
 
@@ -48,14 +48,14 @@ def version_where(tree: Tree[Condition], *, one_by_one: bool = False) -> Bool:
     return _folded(tree, lambda one: _of_version(one, one_by_one))
 
 
-def begins_name(tree: Tree[Condition]) -> bool:
+def begins_name(tree: Tree[Condition]) -> TypeGuard[Condition]:
     """Whether a filter says how names of models begin, and nothing else: they are read along their index, always."""
     return isinstance(tree, Condition) and tree.field == "model" and tree.comparison is Comparison.BEGINS
 
 
 def model_where(tree: Tree[Condition]) -> Bool:
     """What a filter asks of rows of `model`."""
-    if isinstance(tree, Condition) and begins_name(tree):
+    if begins_name(tree):
         return begins(model_table.c.id, str(tree.operand), unseen=True)
     return _folded(tree, _of_model)
 

@@ -81,8 +81,18 @@ class Unindexed(FunctionElement[Any]):
     inherit_cache = True
 
 
+class Unseen(FunctionElement[Any]):
+    """A value that PostgreSQL does not look at when it plans: the plan is the same for each value, and made once.
+
+    Knowing where a range lies it would make another one each time, which takes twice as long as reading ten rows.
+    """
+
+    inherit_cache = True
+
+
 @compiles(Unindexed)
-def _itself(element: Unindexed, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401 - as the compiler gives them
+@compiles(Unseen)
+def _itself(element: FunctionElement[Any], compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401 - as the compiler gives them
     return compiler.process(element.clauses, **options)
 
 
@@ -96,20 +106,6 @@ def unindexed(column: Column) -> Column:
     made = Unindexed(column)
     made.type = column.type
     return made
-
-
-class Unseen(FunctionElement[Any]):
-    """A value that PostgreSQL does not look at when it plans: the plan is the same for each value, and made once.
-
-    Knowing where a range lies it would make another one each time, which takes twice as long as reading ten rows.
-    """
-
-    inherit_cache = True
-
-
-@compiles(Unseen)
-def _value(element: Unseen, compiler: SQLCompiler, **options: Any) -> str:  # noqa: ANN401
-    return compiler.process(element.clauses, **options)
 
 
 @compiles(Unseen, "postgresql")
