@@ -84,7 +84,7 @@ def _measured(endpoint: str, pid: int, request: object, token: str) -> Callable[
 def echo(reply: bytes) -> Iterator[tuple[int, int]]:
     """A bare server in a process of its own: its port and pid."""
     command = [sys.executable, str(ROOT / "tests/bench/echo.py"), reply.hex()]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
         try:
             yield int(process.stdout.readline()), process.pid  # type: ignore[union-attr]
         finally:

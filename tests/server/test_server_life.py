@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import gc
+import os
 import secrets
 import subprocess
+import sys
 import threading
 import weakref
 
@@ -135,6 +137,25 @@ async def test_a_pool_refuses_more_than_it_can_hold():
         assert await pool.run(int, "ff", base=16) == 255
     finally:
         pool.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the batch class is of Linux")
+async def test_threads_in_the_background_interrupt_nobody_and_work_where_a_sandbox_forbids_it(monkeypatch):
+    async def kind(*, in_background):
+        pool = Pool("t", 1, in_background=in_background)
+        try:
+            return await pool.run(os.sched_getscheduler, 0)
+        finally:
+            pool.close()
+
+    def forbidden(*_):
+        raise PermissionError
+
+    assert await kind(in_background=False) == os.SCHED_OTHER
+    assert await kind(in_background=True) == os.SCHED_BATCH
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
+    monkeypatch.setattr(os, "sched_setscheduler", forbidden)
+    assert await kind(in_background=True) == os.SCHED_OTHER
 
 
 async def test_who_waits_too_long_for_a_thread_is_told_to_come_back_and_his_work_is_not_done():

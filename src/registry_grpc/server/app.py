@@ -86,7 +86,7 @@ class Server:
             settings=settings,
             metrics=Metrics(CollectorRegistry(), __version__),
             control=Pool("control", settings.control_threads, max_wait_s=CONTROL_WAIT_S),
-            transfer=Pool("transfer", settings.transfer_threads),
+            transfer=Pool("transfer", settings.transfer_threads, in_background=True),
         )
         return cls(foundation, await compose(foundation))
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import sys
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import ParamSpec, TypeVar
 
@@ -19,11 +22,24 @@ CONTROL_WAIT_S = 1.5
 class Pool:
     """Runs blocking functions off the loop, a limited number of them at once and in waiting."""
 
-    def __init__(self, name: str, threads: int, *, max_waiting: int = 1024, max_wait_s: float | None = None) -> None:
-        """`max_wait_s` bounds the wait for a thread, for pools whose threads may all be held by a sick database."""
+    def __init__(
+        self,
+        name: str,
+        threads: int,
+        *,
+        max_waiting: int = 1024,
+        max_wait_s: float | None = None,
+        in_background: bool = False,
+    ) -> None:
+        """`max_wait_s` bounds the wait for a thread, for pools whose threads may all be held by a sick database.
+
+        `in_background` is for long work on bytes: its threads take no core from the loop in the middle of a call.
+        """
         self.threads = threads
         self._max_wait_s = max_wait_s
-        self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._executor = ThreadPoolExecutor(
+            threads, thread_name_prefix=name, initializer=_into_background if in_background else None
+        )
         self._limit = threads + max_waiting
         self._open = 0
         self.name = name
@@ -92,6 +108,14 @@ class Pool:
     def close(self) -> None:
         """Wait for what runs, drop what waits."""
         self._executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _into_background() -> None:
+    """Put this thread into the batch class (sched(7)): its share of the processor stays, but it interrupts nobody."""
+    if sys.platform == "linux":
+        # Where a sandbox forbids it, the thread stays what it is.
+        with suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _on_loop(loop: asyncio.AbstractEventLoop, function: Callable[[Future[T]], None], done: Future[T]) -> None:
