@@ -1,16 +1,19 @@
 import itertools
+import math
 import threading
 import time
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import Engine, event, text
+from sqlalchemy import Engine, event, select, text
 
 from registry_grpc.domain.errors import Reason, RegistryError
-from registry_grpc.domain.metadata import Metadata
+from registry_grpc.domain.metadata import Metadata, Metric
 from registry_grpc.server.ids import RandomIds
 from registry_grpc.storage.sql import SqlStore
 from registry_grpc.storage.sql import postgresql as room
+from registry_grpc.storage.sql.inserts import Listed, insert_rows
+from registry_grpc.storage.sql.tables import search_text
 from registry_grpc.usecases.versions import CreateVersion
 from tests.contract.store.builders import add_model, all_events, at_once, call
 from tests.kit import engines
@@ -246,17 +249,35 @@ PARSED_ONCE = {"parameters": 50, "characters": 4096}
 """psycopg parses a longer statement, or one with more parameters, again at every call."""
 
 
-def test_creating_a_version_takes_five_statements_none_of_which_is_parsed_twice(store):
+@pytest.mark.parametrize("metrics", [(), (Metric("f1", 0.9), Metric("rmse", math.inf))], ids=["bare", "measured"])
+def test_creating_a_version_takes_four_statements_none_of_which_is_parsed_twice(store, metrics):
     made = add_model(store)
     create = CreateVersion(store, RandomIds(), timedelta(days=7))
     seen = []
     listen = (Engine, "before_cursor_execute", lambda *given: seen.append(given[2:4]))
     event.listen(*listen)
     try:
-        created = create(call("r", encode=lambda _: b"answer"), made.name, {"metadata": Metadata(task="t")}).get()
+        metadata = Metadata(task="t", metrics=metrics)
+        created = create(call("r", encode=lambda _: b"answer"), made.name, {"metadata": metadata}).get()
     finally:
         event.remove(*listen)
-    assert [statement.split()[0] for statement, _ in seen] == ["SELECT", "UPDATE", "WITH", "WITH", "WITH"]
+    assert [statement.split()[0] for statement, _ in seen] == ["SELECT", "UPDATE", "WITH", "WITH"]
     assert max(len(parameters) for _, parameters in seen) <= PARSED_ONCE["parameters"]
     assert max(len(statement) for statement, _ in seen) <= PARSED_ONCE["characters"]
     assert all_events(store)[-1].after == store.read(lambda reader: reader.versions.get(created.name)) == created
+
+
+def test_rows_in_a_list_are_inserted_alone_as_they_are_together(store):
+    kind, rows = Listed(search_text, ("uid",)), [{"kind": "version", "head": "h", "body": "b", "card": ""}]
+
+    def work(unit):
+        connection = unit.session.connection
+        insert_rows(connection, [(kind, {"uid": "alone", "rows": rows})])
+        insert_rows(connection, [(kind, {"uid": uid, "rows": rows}) for uid in ("one", "other")])
+        insert_rows(connection, [(kind, {"uid": "together", "rows": each}) for each in (rows, [])])
+        return unit.session.all(select(search_text).order_by(search_text.c.uid))
+
+    found = store.write(work).get()
+    assert [tuple(row) for row in found] == [
+        (uid, "version", "h", "b", "") for uid in ("alone", "one", "other", "together")
+    ]

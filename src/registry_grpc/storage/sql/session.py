@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Executable, Table
 
+    from registry_grpc.storage.sql.inserts import Listed, Row
+
 Record = Any
 """A row; its columns are its attributes."""
 
@@ -44,7 +46,7 @@ class Session:
         """`clock` reads the database's time and is asked at most once; `offset` is added to what it says."""
         self.connection = connection
         self._joins = joins_rows(connection)
-        self._added: list[tuple[Table, Mapping[str, Any]]] = []
+        self._added: list[Row] = []
         self.writable = writable
         self.validate_only = validate_only
         self.advanced = False
@@ -88,7 +90,7 @@ class Session:
         self._require_write()
         return int(self._execute(statement, values).rowcount)
 
-    def add(self, table: Table, *rows: Mapping[str, Any]) -> None:
+    def add(self, table: Table | Listed, *rows: Mapping[str, Any]) -> None:
         """Insert rows that have a value for every column; at the latest before the next statement, or by `flush`."""
         self._require_write()
         self._added += ((table, row) for row in rows)

@@ -11,8 +11,7 @@ from sqlalchemy import bindparam, delete, insert, select
 
 from registry_grpc.domain.filters.terms import newest_metrics, tag_terms, terms_of
 from registry_grpc.domain.filters.words import model_words, version_words
-from registry_grpc.storage.sql.inserts import joins_rows
-from registry_grpc.storage.sql.search.writing import insert_together
+from registry_grpc.storage.sql.inserts import Listed, joins_rows
 from registry_grpc.storage.sql.tables import model as model_table
 from registry_grpc.storage.sql.tables import model_term, search_text, version_metric, version_term
 from registry_grpc.storage.sql.tables import version as version_table
@@ -32,6 +31,9 @@ if TYPE_CHECKING:
 _OF_VERSION = [delete(table).where(table.c.version_uid == bindparam("of")) for table in (version_term, version_metric)]
 _OF_MODEL = delete(model_term).where(model_term.c.model_uid == bindparam("of"))
 _WORDS_OF = delete(search_text).where(search_text.c.uid == bindparam("of"))
+_TERMS = Listed(version_term, ("version_uid", "project", "model", "version_number"))
+_METRICS = Listed(version_metric, ("version_uid", "project"))
+_TEXT = Listed(search_text, ("uid",))
 _UNINDEXED = {
     table: select(table.c.uid)
     .where(~select(search_text.c.uid).where(search_text.c.uid == table.c.uid).exists())
@@ -43,7 +45,7 @@ _UNINDEXED = {
 def index_version(session: Session, version: Version, *, before: Version | None = None, is_new: bool = False) -> None:
     """Write the rows of a version, as far as they are not those of `before`; None for all of them."""
     if is_new and joins_rows(session.connection):
-        _insert_together(session, version)
+        _add_new(session, version)
         return
     whole = before is None or not _same_terms(version, before)
     if before is None or not _same_words(version, before):
@@ -118,9 +120,17 @@ def _rewrite(session: Session, version: Version, *, is_new: bool) -> None:
     _insert(session, version_metric, _metric_rows(newest_metrics(version.metadata.metrics), owner))
 
 
-def _insert_together(session: Session, version: Version) -> None:
-    rows = _term_rows(terms_of(version), {}, numbers=True), _metric_rows(newest_metrics(version.metadata.metrics), {})
-    insert_together(session, version.uid, version.name, rows, version_words(version)._asdict())
+def _add_new(session: Session, version: Version) -> None:
+    """All rows of a version that is new, in the statement that ends the write."""
+    name = version.name
+    place = {"version_uid": version.uid, "project": name.project}
+    terms, metrics = terms_of(version), newest_metrics(version.metadata.metrics)
+    numbered = {**place, "model": name.model, "version_number": name.number}
+    session.add(_TERMS, {**numbered, "rows": _term_rows(terms, {}, numbers=True)})
+    if metrics:
+        session.add(_METRICS, {**place, "rows": _metric_rows(metrics, {})})
+    words = {"kind": "version", **version_words(version)._asdict()}
+    session.add(_TEXT, {"uid": version.uid, "rows": [words]})
 
 
 def _insert(session: Session, table: Table, rows: Sequence[dict[str, Any]]) -> None:
