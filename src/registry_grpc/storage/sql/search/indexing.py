@@ -114,23 +114,25 @@ def _rewrite(session: Session, version: Version, *, is_new: bool) -> None:
     if not is_new:
         for statement in _OF_VERSION:
             session.change(statement, {"of": version.uid})
-    name, owner = version.name, {"version_uid": version.uid, "project": version.name.project}
-    place: dict[str, Any] = {**owner, "model": name.model, "version_number": name.number}
+    owner, place = _owner_and_place(version)
     _insert(session, version_term, _term_rows(terms_of(version), place, numbers=True))
     _insert(session, version_metric, _metric_rows(newest_metrics(version.metadata.metrics), owner))
 
 
 def _add_new(session: Session, version: Version) -> None:
     """All rows of a version that is new, in the statement that ends the write."""
-    name = version.name
-    place = {"version_uid": version.uid, "project": name.project}
-    terms, metrics = terms_of(version), newest_metrics(version.metadata.metrics)
-    numbered = {**place, "model": name.model, "version_number": name.number}
-    session.add(_TERMS, {**numbered, "rows": _term_rows(terms, {}, numbers=True)})
-    if metrics:
-        session.add(_METRICS, {**place, "rows": _metric_rows(metrics, {})})
+    owner, place = _owner_and_place(version)
+    session.add(_TERMS, {**place, "rows": _term_rows(terms_of(version), {}, numbers=True)})
+    if metrics := newest_metrics(version.metadata.metrics):
+        session.add(_METRICS, {**owner, "rows": _metric_rows(metrics, {})})
     words = {"kind": "version", **version_words(version)._asdict()}
     session.add(_TEXT, {"uid": version.uid, "rows": [words]})
+
+
+def _owner_and_place(version: Version) -> tuple[dict[str, str], dict[str, Any]]:
+    """What all metrics of a version have in common, and what all its terms have."""
+    name, owner = version.name, {"version_uid": version.uid, "project": version.name.project}
+    return owner, {**owner, "model": name.model, "version_number": name.number}
 
 
 def _insert(session: Session, table: Table, rows: Sequence[dict[str, Any]]) -> None:
