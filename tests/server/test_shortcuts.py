@@ -1,7 +1,9 @@
 """Calls repeated word for word: answered by the shortcut, and by nothing else as soon as anything differs."""
 
 import asyncio
+import contextlib
 from dataclasses import dataclass, replace
+from functools import partial
 
 import grpc
 import pytest
@@ -34,45 +36,55 @@ def edge_with(directory, shortcut, **settings):
     return edge(directory, unary=answer_long, shortcuts={UNARY: shortcut}, **settings)
 
 
-async def repeat(it, data=b""):
-    """What comes twice is kept."""
+async def twice(it, data=b"", **options):
+    """What comes twice is kept, of a caller who is known."""
     for _ in range(2):
-        assert await it.raw(UNARY, data, timeout=5) == LONG
+        assert await it.raw(UNARY, data, timeout=5, **options) == LONG
 
 
-async def test_the_third_of_equal_calls_takes_the_shortcut_and_counts_and_is_logged_as_any_call(tmp_path, capfd):
+async def repeat(it):
+    """The first call makes the caller known."""
+    assert await it.raw(UNARY, timeout=5) == LONG
+    await twice(it)
+
+
+async def test_the_fourth_of_equal_calls_takes_the_shortcut_and_counts_and_is_logged_as_any_call(tmp_path, capfd):
     async with edge_with(tmp_path, Shortcut()) as it:
         await repeat(it)
         call = it.channel.unary_unary(UNARY)(b"", metadata=BEARER, timeout=5)
         assert await call == SHORT
         assert dict(await call.trailing_metadata())["x-registry-revision"] == "41"
         it.server._recorder.flush()
-        assert await it.handled(UNARY, "unary", "OK") == 3
+        assert await it.handled(UNARY, "unary", "OK") == 4
         value = it.server.metrics.registry.get_sample_value
         labels = {"grpc_type": "unary", "grpc_service": "registry_grpc.v1.ServerService"}
         labels["grpc_method"] = "GetServerInfo"
         for name in ("started_total", "msg_received_total", "msg_sent_total", "handling_seconds_count"):
-            assert value(f"grpc_server_{name}", labels) == 3, name
+            assert value(f"grpc_server_{name}", labels) == 4, name
     lines = [line for line in capfd.readouterr().err.splitlines() if "ServerService.GetServerInfo" in line]
-    assert len(lines) == 3
+    assert len(lines) == 4
     assert all("user:ada" in line for line in lines)
 
 
-@pytest.mark.parametrize(
-    "other",
-    [
-        {"metadata": (*BEARER, ("x-registry-min-revision", "7"))},
-        {"metadata": (*BEARER, ("x-request-id", "mine"))},
-        {"data": b"\x9a\x06\x01x"},
-        {"timeout": None},
-        {"timeout": 120},
-    ],
-)
-async def test_a_call_that_differs_goes_the_ordinary_way(tmp_path, other):
+@pytest.mark.parametrize("header", [("x-registry-min-revision", "7"), ("x-request-id", "mine")])
+async def test_a_call_with_other_headers_goes_the_ordinary_way(tmp_path, header):
     async with edge_with(tmp_path, Shortcut()) as it:
         await repeat(it)
-        for at in range(3):
-            assert await it.raw(UNARY, **({"timeout": 5} | other)) == (SHORT if "data" in other and at == 2 else LONG)
+        for _ in range(4):
+            assert await it.raw(UNARY, metadata=(*BEARER, header), timeout=5) == LONG
+
+
+async def test_another_question_of_the_same_caller_must_come_twice_itself(tmp_path):
+    async with edge_with(tmp_path, Shortcut()) as it:
+        await repeat(it)
+        assert [await it.raw(UNARY, b"\x9a\x06\x01x", timeout=5) for _ in range(3)] == [LONG, LONG, SHORT]
+
+
+@pytest.mark.parametrize("seconds", [None, 120])
+async def test_whatever_time_a_caller_leaves_it_is_answered_at_once(tmp_path, seconds):
+    async with edge_with(tmp_path, Shortcut()) as it:
+        await repeat(it)
+        assert await it.raw(UNARY, timeout=seconds) == SHORT
 
 
 async def test_an_answer_that_takes_waiting_goes_the_ordinary_way(tmp_path):
@@ -112,10 +124,27 @@ async def test_what_is_kept_is_bounded(tmp_path, monkeypatch):
     monkeypatch.setattr(repeats, "KEPT", 2)
     async with edge_with(tmp_path, Shortcut()) as it:
         requests = [b"", b"\x9a\x06\x01x", b"\x9a\x06\x01y"]
-        for data in requests:
-            await repeat(it, data)
+        await repeat(it)
+        for data in requests[1:]:
+            await twice(it, data)
         assert await it.raw(UNARY, requests[2], timeout=5) == SHORT
         assert await it.raw(UNARY, requests[0], timeout=5) == LONG, "the last one dropped what was kept"
+
+
+async def test_callers_who_are_kept_are_bounded_too(tmp_path, monkeypatch):
+    monkeypatch.setattr(repeats, "KEPT", 2)
+    async with edge_with(tmp_path, Shortcut()) as it, contextlib.AsyncExitStack() as stack:
+        target = f"127.0.0.1:{it.server.ports[0]}"
+        calls = []
+        for name in "abc":
+            options = [("grpc.primary_user_agent", name)]
+            channel = await stack.enter_async_context(aio.insecure_channel(target, options=options))
+            calls.append(partial(channel.unary_unary(UNARY), b"", metadata=BEARER, timeout=5))
+            for _ in range(3):
+                await calls[-1]()
+            assert await calls[-1]() == SHORT
+        assert await calls[2]() == SHORT
+        assert await calls[0]() == LONG, "the last one dropped who was kept"
 
 
 async def test_what_comes_once_drives_out_nothing_that_is_repeated(tmp_path, monkeypatch):

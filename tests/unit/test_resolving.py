@@ -25,7 +25,9 @@ def resolver():
     """It has news of revision 7 of a pointer, and its feed has read everything up to 5."""
     projection = Projection(lambda pointer: str(pointer.number).encode())
     projection.apply(assigned(7, 2))
-    edge = SimpleNamespace(feed=SimpleNamespace(revision=5, is_fresh=lambda: True))
+    feed = SimpleNamespace(revision=5)
+    feed.fresh_revision = lambda: feed.revision
+    edge = SimpleNamespace(feed=feed)
     return Resolver(edge, projection, None, timedelta(seconds=1), Nobody(), Nobody())
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from registry_grpc.domain.errors import Reason, RegistryError, invalid_field
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from registry_grpc.services.edge import Edge
     from registry_grpc.usecases.resolve import Resolution, Resolve
     from registry_grpc.watch.projection import Entry, Projection
+
+    Find = Callable[[], Entry[bytes] | None]
 
 STALE = stages_pb2.ResolveResponse(stale=True).SerializeToString()
 """Appended to a reply it sets `stale`: concatenated messages merge. Source: protobuf encoding, last one wins."""
@@ -77,55 +80,51 @@ class Resolver:
         find = self._finder(request)
         if find is None:
             return None
-        feed, wanted = self.edge.feed, request.min_revision
-
-        def answer() -> tuple[bytes, int] | None:
-            entry = find()
-            reply = self._known(request, entry, wanted, principal)
-            return None if reply is None or entry is None else (reply, max(feed.revision, entry.revision))
-
-        return answer
+        return partial(self._from_memory, find, request.min_revision, request.if_changed_since, principal)
 
     async def answer(self, request: stages_pb2.ResolveRequest) -> bytes:
         """The reply.
 
         Raises: MODEL_NOT_FOUND, STAGE_VACANT, …, REVISION_NOT_REACHED, DATABASE_UNAVAILABLE when nothing is known.
         """
-        feed, context = self.edge.feed, call_context()
+        context = call_context()
         wanted = request.min_revision or context.min_revision
-        entry = self._entry(request)
-        if wanted > feed.revision and (entry is None or wanted > entry.revision):
-            await self.edge.require_revision(wanted)
-            entry = self._entry(request)
-        reply = self._known(request, entry, wanted, context.principal.name)
-        if reply is not None and entry is not None:
-            # What the entry tells may be younger than what the feed has read to the end.
-            context.revision = max(feed.revision, entry.revision)
+        find = self._finder(request)
+        if wanted > self.edge.feed.revision:
+            entry = find() if find else None
+            if entry is None or wanted > entry.revision:
+                await self.edge.require_revision(wanted)
+        known = self._from_memory(find, wanted, request.if_changed_since, context.principal.name) if find else None
+        if known is not None:
+            reply, context.revision = known
             return reply
         return await self._from_database(request, wanted)
 
-    def _known(
-        self, request: stages_pb2.ResolveRequest, entry: Entry[bytes] | None, wanted: int, principal: str
-    ) -> bytes | None:
-        """The reply from memory, counted; None when there is none, or it is older than allowed or than `wanted`."""
-        feed = self.edge.feed
-        if entry is None or entry.reply is None or not feed.is_fresh():
+    def _from_memory(self, find: Find, wanted: int, since: int, principal: str) -> tuple[bytes, int] | None:
+        """The reply and its revision, counted; None when there is none, or it is older than allowed or than `wanted`.
+
+        `since` is the revision the caller has: without a change after it the reply says only that.
+        """
+        entry, complete = find(), self.edge.feed.fresh_revision()
+        if entry is None or entry.reply is None or complete is None:
             return None
-        if wanted > feed.revision and wanted > entry.revision:
+        # What the entry tells may be younger than what the feed has read to the end.
+        revision = max(complete, entry.revision)
+        if wanted > revision:
             return None
         self.observer.resolved("cache", "ok")
         target = entry.pointer.target
         if target is not None:
             # Also when the caller has it already: it asked, and goes on with it.
             self.consumption.resolved(principal, target.uid)
-        return _unless_unchanged(request, entry, entry.reply)
+        return (_unless_unchanged(since, entry, entry.reply) if since else entry.reply), revision
 
     def _entry(self, request: stages_pb2.ResolveRequest) -> Entry[bytes] | None:
         """What the projection knows; None for questions only the database can answer."""
         find = self._finder(request)
         return None if find is None else find()
 
-    def _finder(self, request: stages_pb2.ResolveRequest) -> Callable[[], Entry[bytes] | None] | None:
+    def _finder(self, request: stages_pb2.ResolveRequest) -> Find | None:
         """Looks up what `request` selects; None for questions only the database can answer."""
         if request.view == stages_pb2.RESOLVE_VIEW_FULL or request.HasField("as_of"):
             return None
@@ -140,9 +139,9 @@ class Resolver:
 
         match field:
             case "stage":
-                return lambda: stage(name, selected)
+                return partial(stage, name, selected)
             case "alias":
-                return lambda: alias(name, selected)
+                return partial(alias, name, selected)
             case "reference":
                 return either
         return None
@@ -188,7 +187,7 @@ class Resolver:
         if entry.pointer.target is not None:
             self.consumption.resolved(call_context().principal.name, entry.pointer.target.uid)
         call_context().revision = self.edge.feed.revision
-        return _unless_unchanged(request, entry, entry.reply) + STALE
+        return _unless_unchanged(request.if_changed_since, entry, entry.reply) + STALE
 
     def _encode(self, found: Resolution) -> bytes:
         return target_to_resolve_response(
@@ -209,8 +208,8 @@ def _silent() -> RegistryError:
     return RegistryError(Reason.DATABASE_UNAVAILABLE, "the database does not answer; try again")
 
 
-def _unless_unchanged(request: stages_pb2.ResolveRequest, entry: Entry[bytes], reply: bytes) -> bytes:
-    if 0 < entry.pointer.revision <= request.if_changed_since:
+def _unless_unchanged(since: int, entry: Entry[bytes], reply: bytes) -> bytes:
+    if 0 < entry.pointer.revision <= since:
         return _unchanged(entry.pointer.revision)
     return reply
 

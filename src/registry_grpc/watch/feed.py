@@ -94,6 +94,10 @@ class ChangeFeed:
         """Whether the projection is at most `max_staleness_s` behind the database."""
         return time.monotonic() - self._heard <= self._max_staleness_s
 
+    def fresh_revision(self) -> int | None:
+        """`revision` while `is_fresh`, else None. One function, because the shortest way of a call goes through it."""
+        return self._revision if time.monotonic() - self._heard <= self._max_staleness_s else None
+
     async def start(self) -> None:
         """Load the snapshot and begin to follow.
 

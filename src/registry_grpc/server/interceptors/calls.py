@@ -79,7 +79,7 @@ class Call:
         """Seconds we must end the call after; None when the transport does it."""
         self._info = CallContext(
             method.name,
-            request_id or desk.request_id(),
+            request_id or desk.recorder.request_id(),
             ANONYMOUS,
             began + (cap if cap is not None else remaining or 0.0),
             min_revision,

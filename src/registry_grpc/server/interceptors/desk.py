@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-from itertools import count
-
 from registry_grpc.auth.authenticator import Authenticator
 from registry_grpc.auth.authorization import Authorizer
 from registry_grpc.domain.errors import Reason, RegistryError
@@ -38,12 +35,6 @@ class Desk:
         self.max_per_principal = max_per_principal
         self.in_flight = 0
         self._held: dict[str, int] = {}
-        self._prefix = secrets.token_hex(6)
-        self._ids = count(1)
-
-    def request_id(self) -> str:
-        """A new id, unique to this process and unlikely to meet another's."""
-        return self._prefix + str(next(self._ids))
 
     def admit(self, principal: str) -> None:
         """Let one more call of a caller who was proven in; `leave` when it ends.

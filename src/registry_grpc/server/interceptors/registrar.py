@@ -18,7 +18,7 @@ from registry_grpc.observability.rpc_metrics import RpcMetrics
 from registry_grpc.server.interceptors.desk import Desk
 from registry_grpc.server.interceptors.methods import Handler, Method
 from registry_grpc.server.interceptors.shapes import wrapped
-from registry_grpc.server.interceptors.shortcuts import Shortcut
+from registry_grpc.server.interceptors.shortcuts import Shortcut, Shortened
 
 
 class Registrar:
@@ -32,6 +32,7 @@ class Registrar:
         self._shortcuts = shortcuts
         self._metrics = metrics
         self._wrappers: dict[str, Handler] = {}
+        self._shortened: dict[str, Shortened] = {}
 
     @property
     def services(self) -> list[str]:
@@ -46,22 +47,30 @@ class Registrar:
         paths = {f"/{service_name}/{name}": each for name, each in method_handlers.items()}
         check_table(paths)
         for path, handler in paths.items():
-            self._wrappers[path] = wrapped(self._desk, Method(path, handler, self._metrics), self._shortcuts.get(path))
+            method = Method(path, handler, self._metrics)
+            self._wrappers[path] = ordinary = wrapped(self._desk, method)
+            if path in self._shortcuts:
+                self._shortened[path] = Shortened(self._desk, method, self._shortcuts[path], ordinary)
 
     def add_generic_rpc_handlers(self, generic_rpc_handlers: Sequence[Any]) -> None:
         """What generated code calls too; the handlers come once more by `add_registered_method_handlers`."""
 
     def install(self, server: aio.Server) -> None:
         """Give `server` every method."""
-        server.add_generic_rpc_handlers((_Table(self._wrappers),))
+        server.add_generic_rpc_handlers((_Table(self._wrappers, self._shortened),))
 
 
 class _Table(grpc.GenericRpcHandler):
     """Methods by path."""
 
-    def __init__(self, wrappers: Mapping[str, Handler]) -> None:
+    def __init__(self, wrappers: Mapping[str, Handler], shortened: Mapping[str, Shortened]) -> None:
         self._wrappers = dict(wrappers)
+        self._shortened = dict(shortened)
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler | None:
         """The method, or None."""
-        return self._wrappers.get(handler_call_details.method)
+        path = handler_call_details.method
+        shortened = self._shortened.get(path)
+        if shortened is not None:
+            return shortened.handler(handler_call_details.invocation_metadata)
+        return self._wrappers.get(path)

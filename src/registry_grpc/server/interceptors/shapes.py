@@ -16,14 +16,10 @@ import grpc
 from registry_grpc.server.interceptors.calls import Call
 from registry_grpc.server.interceptors.desk import Desk
 from registry_grpc.server.interceptors.methods import Handler, Method, serialize
-from registry_grpc.server.interceptors.shortcuts import Shortcut, shortened
 
 
-def wrapped(desk: Desk, method: Method, shortcut: Shortcut | None = None) -> Handler:
-    """The handler grpc runs instead of the servicer's own. It reads and writes bytes only.
-
-    `shortcut` is for a unary method only.
-    """
+def wrapped(desk: Desk, method: Method) -> Handler:
+    """The handler grpc runs instead of the servicer's own. It reads and writes bytes only."""
     handler = method.handler
     if handler.request_streaming and handler.response_streaming:
         return grpc.stream_stream_rpc_method_handler(_replies(desk, method, handler.stream_stream))
@@ -31,8 +27,7 @@ def wrapped(desk: Desk, method: Method, shortcut: Shortcut | None = None) -> Han
         return grpc.stream_unary_rpc_method_handler(_reply(desk, method, handler.stream_unary))
     if handler.response_streaming:
         return grpc.unary_stream_rpc_method_handler(_replies(desk, method, handler.unary_stream))
-    unary = _unary(desk, method, handler.unary_unary)
-    return grpc.unary_unary_rpc_method_handler(shortened(desk, method, shortcut, unary) if shortcut else unary)
+    return grpc.unary_unary_rpc_method_handler(_unary(desk, method, handler.unary_unary))
 
 
 def _unary(desk: Desk, method: Method, serve: Callable[..., Awaitable[Any]]) -> Any:  # noqa: ANN401
