@@ -31,6 +31,25 @@ def resolver():
     return Resolver(edge, projection, None, timedelta(seconds=1), Nobody(), Nobody())
 
 
+async def test_an_answer_is_never_told_with_the_revision_of_a_commit_that_came_while_it_was_looked_up(
+    resolver, monkeypatch
+):
+    """Commits come from other threads, so between any two steps."""
+    stage = resolver.projection.stage
+
+    def stage_then_commit(model, stage_id):
+        entry = stage(model, stage_id)
+        resolver.projection.apply(assigned(9, 3))
+        resolver.edge.feed.revision = 9
+        return entry
+
+    monkeypatch.setattr(resolver.projection, "stage", stage_then_commit)
+    request = stages_pb2.ResolveRequest(name=str(NAMES[0]), stage="production")
+    answer = resolver.shortcut(request, "user:ada")
+    assert answer() == (b"2", 7)
+    assert answer() == (b"3", 9)
+
+
 @pytest.mark.parametrize(("read_to", "told"), [(5, 7), (9, 9)])
 async def test_an_answer_is_told_with_the_revision_of_its_news_when_that_is_younger(resolver, read_to, told):
     resolver.edge.feed.revision = read_to

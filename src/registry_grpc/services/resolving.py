@@ -105,7 +105,10 @@ class Resolver:
 
         `since` is the revision the caller has: without a change after it the reply says only that.
         """
-        entry, complete = find(), self.edge.feed.fresh_revision()
+        # In this order: a commit of another thread may come in between, and its revision must not be told of what it
+        # changed.
+        complete = self.edge.feed.fresh_revision()
+        entry = find()
         if entry is None or entry.reply is None or complete is None:
             return None
         # What the entry tells may be younger than what the feed has read to the end.
@@ -179,14 +182,15 @@ class Resolver:
         return min(MAX_WAIT_S, WAIT_SHARE * call_context().remaining_s)
 
     def _last_known(self, request: stages_pb2.ResolveRequest, wanted: int, error: RegistryError) -> bytes:
+        revision = self.edge.feed.revision
         entry = self._entry(request)
-        if entry is None or entry.reply is None or wanted > self.edge.feed.revision:
+        if entry is None or entry.reply is None or wanted > revision:
             self.observer.resolved("cache", "error")
             raise error
         self.observer.resolved("cache", "ok")
         if entry.pointer.target is not None:
             self.consumption.resolved(call_context().principal.name, entry.pointer.target.uid)
-        call_context().revision = self.edge.feed.revision
+        call_context().revision = revision
         return _unless_unchanged(request.if_changed_since, entry, entry.reply) + STALE
 
     def _encode(self, found: Resolution) -> bytes:

@@ -109,12 +109,14 @@ class StageServicer(stages_pb2_grpc.StageServiceServicer):
 
     async def GetStage(self, request: stages_pb2.GetStageRequest, context: Context) -> stages_pb2.Stage:
         name = PointerName.parse_stage(request.name)
-        feed, call = self._edge.feed, call_context()
+        call = call_context()
+        # Before the entry: see `Resolver`.
+        revision = self._edge.feed.fresh_revision()
         entry = self._resolver.projection.stage(str(name.parent), name.id)
         # A vacant one is left to the database, which knows whether the project still has the stage.
         known = entry is not None and entry.reply is not None
-        if entry is not None and known and feed.is_fresh() and call.min_revision <= feed.revision:
-            call.revision = feed.revision
+        if entry is not None and known and revision is not None and call.min_revision <= revision:
+            call.revision = revision
             return stage_to_wire(entry.pointer)
         return stage_to_wire(await self._edge.read(lambda: self._get(name)))
 
