@@ -1,5 +1,6 @@
 """The revision an answer from memory is told with."""
 
+import asyncio
 from datetime import timedelta
 from types import SimpleNamespace
 
@@ -8,10 +9,13 @@ import pytest
 from registry_grpc.domain.calls import Principal
 from registry_grpc.services import context as contexts
 from registry_grpc.services.resolving import Resolver
+from registry_grpc.services.stages import StageServicer
 from registry_grpc.v1 import stages_pb2
 from registry_grpc.watch.projection import Projection
 from tests.server.edge import everything_to
 from tests.unit.test_projection import NAMES, assigned
+
+VERBS = ["get", "list_stages", "history", "promote", "rollback", "vacate", "evaluate", "freeze", "unfreeze"]
 
 
 class Nobody:
@@ -48,6 +52,29 @@ async def test_an_answer_is_never_told_with_the_revision_of_a_commit_that_came_w
     answer = resolver.shortcut(request, "user:ada")
     assert answer() == (b"2", 7)
     assert answer() == (b"3", 9)
+
+
+@pytest.mark.parametrize("last", [7, 9])
+async def test_a_batch_is_told_with_the_youngest_revision_of_its_answers_whichever_came_last(last):
+    first = asyncio.Event()
+
+    class Answers:
+        async def answer(self, request):
+            if request.min_revision == last:
+                await first.wait()
+            contexts.call_context().revision = request.min_revision
+            first.set()
+            return b""
+
+    context = contexts.CallContext("StageService.BatchResolve", "id", Principal("user:ada"))
+    contexts.enter(context)
+    servicer = StageServicer(None, None, Answers(), None, **dict.fromkeys(VERBS))
+    requests = [stages_pb2.ResolveRequest(name=str(NAMES[0]), min_revision=revision) for revision in (7, 9)]
+    batch = await servicer.BatchResolve(
+        stages_pb2.BatchResolveRequest(parent="projects/default", requests=requests), None
+    )
+    assert len(batch.results) == 2
+    assert context.revision == 9
 
 
 @pytest.mark.parametrize(("read_to", "told"), [(5, 7), (9, 9)])

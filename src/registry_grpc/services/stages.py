@@ -97,15 +97,21 @@ class StageServicer(stages_pb2_grpc.StageServiceServicer):
             name = ModelName.parse(one.name, f"requests[{index}].name")
             require_same_project(project, name.project, f"requests[{index}].name")
         # Together: waits for a wished revision, or for a database that is away, must not add up.
-        results = await asyncio.gather(*(self._one(one) for one in request.requests))
-        return stages_pb2.BatchResolveResponse(results=results)
+        answers = await asyncio.gather(*(self._one(one) for one in request.requests))
+        # Who asks for this revision next time is told of nothing older than any of these.
+        call_context().revision = max((revision for _, revision in answers), default=0)
+        return stages_pb2.BatchResolveResponse(results=[result for result, _ in answers])
 
-    async def _one(self, request: stages_pb2.ResolveRequest) -> stages_pb2.BatchResolveResult:
+    async def _one(self, request: stages_pb2.ResolveRequest) -> tuple[stages_pb2.BatchResolveResult, int]:
+        """The answer and its revision; 0 for an error."""
+        call = call_context()
         try:
             reply = await self._resolver.answer(request)
         except RegistryError as error:
-            return stages_pb2.BatchResolveResult(error=status_of(error, call_context().request_id))
-        return stages_pb2.BatchResolveResult(response=stages_pb2.ResolveResponse.FromString(reply))
+            return stages_pb2.BatchResolveResult(error=status_of(error, call.request_id)), 0
+        # The others share the context, but none of them ran since the resolver set it.
+        revision = call.revision
+        return stages_pb2.BatchResolveResult(response=stages_pb2.ResolveResponse.FromString(reply)), revision
 
     async def GetStage(self, request: stages_pb2.GetStageRequest, context: Context) -> stages_pb2.Stage:
         name = PointerName.parse_stage(request.name)
