@@ -36,10 +36,10 @@ def edge_with(directory, shortcut, **settings):
     return edge(directory, unary=answer_long, shortcuts={UNARY: shortcut}, **settings)
 
 
-async def twice(it, data=b"", **options):
+async def twice(it, data=b""):
     """What comes twice is kept, of a caller who is known."""
     for _ in range(2):
-        assert await it.raw(UNARY, data, timeout=5, **options) == LONG
+        assert await it.raw(UNARY, data, timeout=5) == LONG
 
 
 async def repeat(it):

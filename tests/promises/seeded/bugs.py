@@ -169,8 +169,8 @@ BUGS = (
         (
             Edit(
                 "watch/feed.py",
-                "        return time.monotonic() - self._heard <= self._max_staleness_s\n",
-                "        return True\n",
+                "        return self._revision if time.monotonic() - self._heard <= self._max_staleness_s else None\n",
+                "        return self._revision\n",
             ),
         ),
         (f"{WRITES}test_outages.py::test_while_the_feed_is_stalled_resolve_asks_the_database_and_is_never_stale",),

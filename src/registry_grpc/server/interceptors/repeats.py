@@ -12,7 +12,10 @@ KEPT = 4096
 
 
 class Repeats(Generic[K, V]):
-    """Values by key, of keys that came at least twice: one that asks for another revision each time fills no memory.
+    """A bounded number of values by key.
+
+    Where keys may be new each time keep only what `is_worth` it: who asks for another revision each time fills no
+    memory.
 
     Concurrency: event loop only.
     """
