@@ -61,6 +61,7 @@ PROMISES = {
             "as of": "as_of right after rollbacks",
             "stale": "the database gone or frozen: the last answer known, and marked",
             "stalled feed": "the feed of one replica stands still: Resolve asks the database",
+            "lost commits": "the database comes back without the last commits: whoever read them starts anew",
         },
     ),
     "P06": Promise(

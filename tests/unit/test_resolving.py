@@ -68,7 +68,9 @@ async def test_a_batch_is_told_with_the_youngest_revision_of_its_answers_whichev
 
     context = contexts.CallContext("StageService.BatchResolve", "id", Principal("user:ada"))
     contexts.enter(context)
-    servicer = StageServicer(None, None, Answers(), None, **dict.fromkeys(VERBS))
+    servicer = StageServicer(
+        SimpleNamespace(feed=SimpleNamespace(revision=0)), None, Answers(), None, **dict.fromkeys(VERBS)
+    )
     requests = [stages_pb2.ResolveRequest(name=str(NAMES[0]), min_revision=revision) for revision in (7, 9)]
     batch = await servicer.BatchResolve(
         stages_pb2.BatchResolveRequest(parent="projects/default", requests=requests), None

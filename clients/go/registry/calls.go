@@ -115,7 +115,12 @@ func (c *Client) noteWrite(trailer metadata.MD) {
 // forgets reports whether a read failed because another registry, or an older copy of this one, answers now: what we
 // wrote is not in it, and nobody can wait for it.
 func (c *Client) forgets(failure *Error, wished int64) bool {
-	return failure.Reason == "REVISION_UNKNOWN" && wished != 0 && c.written.CompareAndSwap(wished, 0)
+	if failure.Reason != "REVISION_UNKNOWN" || wished == 0 {
+		return false
+	}
+	// When it is another by now, another goroutine found out before, and may have written since.
+	c.written.CompareAndSwap(wished, 0)
+	return true
 }
 
 // pauseBefore returns how long to wait before a call is sent again, and whether it may be. Unavailability is not dealt

@@ -3,6 +3,7 @@ package registry_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -236,6 +237,35 @@ func TestWritesAreForgottenWhenAnotherRegistryAnswers(t *testing.T) {
 	f.answers("GetModel", refusal(codes.OutOfRange, "REVISION_UNKNOWN", nil))
 	_, err = client.Models.GetModel(registry.WithMinRevision(t.Context(), 9), &pb.GetModelRequest{})
 	require(t, err, registry.ErrOutOfRange)
+}
+
+func TestWritesAreForgottenByEveryReadThatAskedForThem(t *testing.T) {
+	f := newFake(t)
+	f.on("CreateModel", writes("41"))
+	var together sync.WaitGroup
+	together.Add(4)
+	f.on("GetModel", func(ctx context.Context, _ proto.Message) (proto.Message, error) {
+		headers, _ := metadata.FromIncomingContext(ctx)
+		if len(headers.Get(minRevisionKey)) > 0 {
+			together.Done()
+			together.Wait()
+			return nil, refusal(codes.OutOfRange, "REVISION_UNKNOWN", nil)
+		}
+		return &pb.Model{}, nil
+	})
+	client := f.client(t)
+	_, err := client.Models.CreateModel(t.Context(), &pb.CreateModelRequest{})
+	noError(t, err)
+	failures := make(chan error, 4)
+	for range 4 {
+		go func() {
+			_, err := client.Models.GetModel(t.Context(), &pb.GetModelRequest{})
+			failures <- err
+		}()
+	}
+	for range 4 {
+		noError(t, <-failures)
+	}
 }
 
 func TestServerInfoTellsThatTheRegistryIsAnother(t *testing.T) {

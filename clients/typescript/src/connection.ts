@@ -23,6 +23,8 @@ import { pause, spread } from "./waiting.js";
 const REVISION_KEY = "x-registry-revision";
 const MIN_REVISION_KEY = "x-registry-min-revision";
 const MAX_ATTEMPTS = 5;
+/** Other calls may write between a refusal and the next attempt. */
+const MAX_FORGETS = 4;
 const FIRST_PAUSE_MS = 100;
 const REPEATABLE = new Set(["TRANSACTION_CONFLICT", "RATE_LIMITED"]);
 /** Mutations without a request_id: they do no more when they come twice. */
@@ -92,16 +94,32 @@ export class Connection {
   ): Promise<MessageShape<O>> {
     const message = withRequestId(method.input, create(method.input, request));
     const sent = Buffer.from(toBinary(method.input, message));
-    try {
-      return fromBinary(method.output, await this.#patiently(method, sent, options));
-    } catch (error) {
-      if (!(error instanceof OutOfRangeError) || error.reason !== "REVISION_UNKNOWN" || this.#writtenRevision === 0n) {
-        throw error;
+    for (let attempt = 1; ; attempt += 1) {
+      const wished = this.#writtenRevision;
+      try {
+        return fromBinary(method.output, await this.#patiently(method, sent, options));
+      } catch (error) {
+        if (attempt === MAX_FORGETS || !this.forgets(error, wished)) {
+          throw error;
+        }
       }
-      // Another registry, or an older copy of this one, answers here now: what we wrote is not in it.
-      this.#writtenRevision = 0n;
-      return fromBinary(method.output, await this.#patiently(method, sent, options));
     }
+  }
+
+  /**
+   * Whether a read that asked for `wished` failed because of that, and is worth sending again without.
+   *
+   * Another registry, or an older copy of this one, answers here now: what we wrote is not in it.
+   */
+  forgets(error: unknown, wished: bigint): boolean {
+    if (!(error instanceof OutOfRangeError) || error.reason !== "REVISION_UNKNOWN" || wished === 0n) {
+      return false;
+    }
+    // When it is another by now, another call found out before, and one may have written since.
+    if (this.#writtenRevision === wished) {
+      this.#writtenRevision = 0n;
+    }
+    return true;
   }
 
   /**

@@ -41,6 +41,7 @@ export async function* readChunks(
   // No bytes of what is there: a limit of 0 would mean all of them.
   let isWhole = range.length === 0 && begin < size;
   while (!isWhole) {
+    const wished = session.connection.writtenRevision;
     try {
       for await (const content of stream(session, artifact, offset, end, options)) {
         offset += content.length;
@@ -58,7 +59,9 @@ export async function* readChunks(
       if (!(error instanceof RegistryError)) {
         throw error;
       }
-      await patience.wait(error);
+      if (!session.connection.forgets(error, wished)) {
+        await patience.wait(error);
+      }
       isWhole = begin < end && offset >= end;
     }
   }

@@ -135,6 +135,28 @@ test("a read asks for what was written, and forgets it when another registry ans
   assert.deepEqual(asked, [[], ["41"], ["41"], [], []]);
 });
 
+test("reads that asked for it together all forget it", async () => {
+  let asked = 0;
+  await using served = await models({
+    createModel: (request, { trailers }) => {
+      trailers.set("x-registry-revision", "41");
+      return { name: request.modelId };
+    },
+    getModel: (request, { metadata }) => {
+      if (metadata.get("x-registry-min-revision").length > 0) {
+        asked += 1;
+        throw new Failure("OUT_OF_RANGE", "REVISION_UNKNOWN");
+      }
+      return { name: request.name };
+    },
+  });
+  const { registry } = served;
+  await registry.models.createModel({ parent: PARENT, modelId: "m" });
+  const found = await Promise.all([1, 2, 3, 4].map(() => registry.models.getModel({ name: "n" })));
+  assert.equal(found.length, 4);
+  assert.equal(asked, 4);
+});
+
 test("a revision nobody wrote is not asked for twice", async () => {
   await using served = await models({
     getModel: () => {

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import grpc
 
 from registry_grpc.client.connection import Pages
+from registry_grpc.client.errors import RegistryError
 from registry_grpc.client.metadata import timestamp
 from registry_grpc.client.session import Session
 from registry_grpc.client.status import error_from_rpc
@@ -69,6 +70,20 @@ class AuditCalls(Session):
     ) -> Iterator[audit_pb2.AuditEntry | audit_pb2.Checkpoint]:
         """Every entry with its leaf, the oldest first, and at the end the checkpoint over them, where there is one."""
         request = audit_pb2.ExportAuditEntriesRequest(first_index=first_index, fresh_checkpoint=fresh_checkpoint)
+        while True:
+            wished = self._connection.written_revision
+            try:
+                yield from self._exported(request)
+            except RegistryError as error:
+                # Refused before the first entry.
+                if not self._connection.forgets(error, wished):
+                    raise
+            else:
+                return
+
+    def _exported(
+        self, request: audit_pb2.ExportAuditEntriesRequest
+    ) -> Iterator[audit_pb2.AuditEntry | audit_pb2.Checkpoint]:
         call_id = str(uuid.uuid4())
         call = self._connection.stubs.audit.ExportAuditEntries(
             request,

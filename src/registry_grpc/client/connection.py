@@ -44,6 +44,8 @@ REVISION_KEY = "x-registry-revision"
 MIN_REVISION_KEY = "x-registry-min-revision"
 MAX_ATTEMPTS = 5
 _FIRST_PAUSE_S = 0.1
+_FORGETS = 3
+"""Other threads may write between a refusal and the next attempt."""
 _REPEATABLE = {"TRANSACTION_CONFLICT", "RATE_LIMITED"}
 
 _Request = TypeVar("_Request", bound=Message)
@@ -82,7 +84,8 @@ class Connection:
         self._lock = threading.Lock()
         self._channel: grpc.Channel | None = None
         self._stubs: Stubs | None = None
-        self._written_revision = 0
+        self.written_revision = 0
+        """What our writes have reached, and reads ask for; 0 when there is nothing to ask for."""
         self._registry_uid = ""
 
     @property
@@ -116,8 +119,8 @@ class Connection:
         pairs = [(REQUEST_ID_KEY, call_id)]
         if token := self.settings.tokens.token():
             pairs.append(("authorization", f"Bearer {token}"))
-        if read and self._written_revision:
-            pairs.append((MIN_REVISION_KEY, str(self._written_revision)))
+        if read and self.written_revision:
+            pairs.append((MIN_REVISION_KEY, str(self.written_revision)))
         return pairs
 
     def read(
@@ -131,14 +134,14 @@ class Connection:
 
         Raises: RegistryError.
         """
-        try:
-            return self._call(method, request, read=True, timeout_s=timeout_s)
-        except OutOfRange as error:
-            if error.reason != "REVISION_UNKNOWN" or not self._written_revision:
-                raise
-            # Another registry, or an older copy of this one, answers here now: what we wrote is not in it.
-            self._written_revision = 0
-            return self._call(method, request, read=True, timeout_s=timeout_s)
+        for _ in range(_FORGETS):
+            wished = self.written_revision
+            try:
+                return self._call(method, request, read=True, timeout_s=timeout_s)
+            except OutOfRange as error:
+                if not self.forgets(error, wished):
+                    raise
+        return self._call(method, request, read=True, timeout_s=timeout_s)
 
     def write(
         self,
@@ -191,13 +194,26 @@ class Connection:
         for key, value in call.trailing_metadata() or ():
             if key == REVISION_KEY and str(value).isdecimal():
                 with self._lock:
-                    self._written_revision = max(self._written_revision, int(value))
+                    self.written_revision = max(self.written_revision, int(value))
+
+    def forgets(self, error: RegistryError, wished: int) -> bool:
+        """Whether a read that asked for `wished` failed because of that, and is worth sending again without.
+
+        Another registry, or an older copy of this one, answers now: what we wrote is not in it.
+        """
+        if error.reason != "REVISION_UNKNOWN" or not wished:
+            return False
+        with self._lock:
+            # Else another thread found out before, and may have written since.
+            if self.written_revision == wished:
+                self.written_revision = 0
+        return True
 
     def note_registry(self, registry_uid: str) -> None:
         """Forget our writes when another registry answers now: revisions compare only within one."""
         with self._lock:
             if self._registry_uid and self._registry_uid != registry_uid:
-                self._written_revision = 0
+                self.written_revision = 0
             self._registry_uid = registry_uid
 
 

@@ -44,6 +44,7 @@ def read_chunks(
     end = size if length is None else min(size, offset + length)
     patience = Patience(stop)
     while offset < end:
+        wished = connection.written_revision
         try:
             for content in _stream(connection, artifact, offset, end):
                 offset += len(content)
@@ -52,7 +53,8 @@ def read_chunks(
             if offset < end:
                 raise Unavailable(f"the stream of {artifact.path} ended at byte {offset} of {end}")
         except RegistryError as error:
-            patience.wait(error)
+            if not connection.forgets(error, wished):
+                patience.wait(error)
 
 
 def _stream(connection: Connection, artifact: artifacts_pb2.Artifact, offset: int, end: int) -> Iterator[bytes]:

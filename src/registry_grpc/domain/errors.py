@@ -172,6 +172,18 @@ def invalid_fields(violations: tuple[Violation, ...]) -> RegistryError:
     )
 
 
+def unknown_revision(wanted: int, head: int, registry_uid: str, subject: str = "revision") -> RegistryError:
+    """The error for a revision beyond `head`, the newest there is."""
+    return RegistryError(
+        Reason.REVISION_UNKNOWN,
+        f"{subject} {wanted} is not of this registry, which is at {head}: another one gave it, or this one was"
+        " put back to an older state since; forget it and ask again",
+        registryUid=registry_uid,
+        requestedRevision=wanted,
+        currentRevision=head,
+    )
+
+
 def shortened(text: str, limit: int = 200) -> str:
     """`text`, cut so that an error that shows it stays small."""
     return text if len(text) <= limit else text[:limit] + "…"

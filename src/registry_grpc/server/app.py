@@ -27,7 +27,7 @@ from registry_grpc.server.heaps import give_back_often
 from registry_grpc.server.interceptors.denials import Denials
 from registry_grpc.server.interceptors.desk import Desk
 from registry_grpc.server.interceptors.registrar import Registrar
-from registry_grpc.server.lifecycle import prepare_data_dir, settle_garbage
+from registry_grpc.server.lifecycle import Signals, prepare_data_dir, settle_garbage
 from registry_grpc.server.limits import Limits
 from registry_grpc.server.listeners import MAX_STREAMS, BindError, Listener, bind, server_options
 from registry_grpc.server.pools import CONTROL_WAIT_S, Pool
@@ -118,6 +118,22 @@ class Server:
         if self.settings.health_listener is not None:
             await self._listen((self.settings.health_listener,), self._health_registrar(registrar))
         self._listen_for_metrics()
+
+    async def serve(self, signals: Signals) -> None:
+        """Go on until a signal to stop, or until this process cannot; then `stop`.
+
+        Raises: why it cannot.
+        """
+        asked, unfit = asyncio.ensure_future(signals.wait()), asyncio.ensure_future(self._composition.unfit())
+        await asyncio.wait({asked, unfit}, return_when=asyncio.FIRST_COMPLETED)
+        error = None if asked.done() else unfit.result()
+        asked.cancel()
+        unfit.cancel()
+        if error is not None:
+            _LOG.critical("this server cannot go on", extra={"error": error.message})
+        await self.stop()
+        if error is not None:
+            raise error
 
     async def stop(self) -> None:
         """Leave: not ready, wait for balancers, tell the streams, let calls end, close."""

@@ -181,6 +181,7 @@ async def compose(foundation: Foundation) -> Composition:
         },
         limits=limits,
         shortcuts={RESOLVE: resolver.shortcut},
+        unfit=feed.lost,
         on_start=[
             feed.start,
             watches.start,

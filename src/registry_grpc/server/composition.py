@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from registry_grpc.auth.authenticator import Authenticator
 from registry_grpc.auth.view import AccessView
+from registry_grpc.domain.errors import RegistryError
 from registry_grpc.domain.events import Occurrence
 from registry_grpc.observability.health import Probe
 from registry_grpc.observability.metrics import Metrics
@@ -20,6 +22,12 @@ Hook = Callable[[], Awaitable[object] | None]
 """Run on the loop; what can be awaited is."""
 Adder = Callable[[Any], None]
 """Adds one servicer: `lambda server: add_ModelServiceServicer_to_server(servicer, server)`."""
+
+
+async def never() -> RegistryError:
+    """Does not return."""
+    await asyncio.Event().wait()
+    raise AssertionError
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +58,8 @@ class Composition:
     """None where nothing is limited."""
     shortcuts: Mapping[str, Shortcut] = field(default_factory=dict)
     """For methods that are repeated word for word, by full path."""
+    unfit: Callable[[], Awaitable[RegistryError]] = never
+    """Returns, with why, once this process cannot go on; for after the start."""
     on_start: Sequence[Hook] = ()
     """Before the first call is taken: fill the projection, start the followers."""
     on_drain: Sequence[Hook] = ()

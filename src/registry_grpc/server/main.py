@@ -45,5 +45,4 @@ async def _serve(settings: Settings) -> None:
     }
     sys.stdout.write(json.dumps(ready) + "\n")
     sys.stdout.flush()
-    await signals.wait()
-    await server.stop()
+    await server.serve(signals)

@@ -127,8 +127,7 @@ async def _serve(settings: Settings, link: Link) -> None:
     await server.start()
     signals = Signals()
     link.started(server)
-    await signals.wait()
-    await server.stop()
+    await server.serve(signals)
 
 
 if __name__ == "__main__":

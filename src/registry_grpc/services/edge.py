@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from registry_grpc.domain.calls import Call
-from registry_grpc.domain.errors import Reason, RegistryError
+from registry_grpc.domain.errors import Reason, RegistryError, unknown_revision
 from registry_grpc.services.context import call_context
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Edge:
     async def read(self, use_case: Callable[[], T]) -> T:
         """Run a use case that only reads, at least as fresh as the caller asked for.
 
-        Raises: REVISION_NOT_REACHED, and what the use case raises.
+        Raises: REVISION_UNKNOWN, and what the use case raises.
         """
         context = call_context()
         if context.min_revision > self.feed.revision:
@@ -62,22 +62,17 @@ class Edge:
         return await self.control.run(use_case)
 
     async def require_revision(self, wanted: int) -> None:
-        """Return when this replica, or the database itself, is at `wanted`.
+        """Return once this replica has read up to `wanted`, or the database alone is there and has to be asked.
 
-        Raises: REVISION_NOT_REACHED.
+        Raises: REVISION_UNKNOWN, DATABASE_UNAVAILABLE.
         """
-        # Not to the very deadline: the caller shall still hear why.
-        if await self.feed.wait_for(wanted, min(MAX_WAIT_S, WAIT_SHARE * call_context().remaining_s)):
-            return
+        # Nobody is told of a revision before it is committed: one above the head is of another registry, or of what
+        # this one was before it was put back to an older state. No waiting brings it.
         head = await self.control.run(self.store.read, lambda reader: reader.feed.head())
         if head < wanted:
-            raise RegistryError(
-                Reason.REVISION_NOT_REACHED,
-                f"this registry is at revision {head}, not yet at {wanted}; was the token given by another registry?",
-                retry_after_s=1.0,
-                requestedRevision=wanted,
-                currentRevision=head,
-            )
+            raise unknown_revision(wanted, head, self.store.registry_uid)
+        # Not to the very deadline: the database has to be asked still.
+        await self.feed.wait_for(wanted, min(MAX_WAIT_S, WAIT_SHARE * call_context().remaining_s))
 
     async def mutate(
         self,

@@ -85,7 +85,7 @@ class Resolver:
     async def answer(self, request: stages_pb2.ResolveRequest) -> bytes:
         """The reply.
 
-        Raises: MODEL_NOT_FOUND, STAGE_VACANT, …, REVISION_NOT_REACHED, DATABASE_UNAVAILABLE when nothing is known.
+        Raises: MODEL_NOT_FOUND, STAGE_VACANT, …, REVISION_UNKNOWN, DATABASE_UNAVAILABLE when nothing is known.
         """
         context = call_context()
         wanted = request.min_revision or context.min_revision

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from registry_grpc.domain.artifacts import Artifact
 from registry_grpc.domain.deployments import Deployment
-from registry_grpc.domain.errors import Reason, RegistryError
+from registry_grpc.domain.errors import Reason, RegistryError, unknown_revision
 from registry_grpc.domain.evidence import Evidence, ModelSignature
 from registry_grpc.domain.names import ModelName
 from registry_grpc.domain.pointers import Pointer, PointerKind
@@ -98,12 +98,7 @@ class FindPosition:
         uid, epoch, head = self.store.registry_uid, reader.feed.epoch(), reader.feed.head()
         if given is None:
             if after_revision > head:
-                raise RegistryError(
-                    Reason.REVISION_UNKNOWN,
-                    f"after_revision {after_revision} was never given; this registry is at {head}",
-                    registryUid=uid,
-                    currentRevision=head,
-                )
+                raise unknown_revision(after_revision, head, uid, "after_revision")
             require_kept(reader, after_revision)
             return Position(uid, epoch, after_revision)
         if (given.registry_uid, given.epoch) != (uid, epoch) or given.revision > head:

@@ -115,7 +115,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_REVISION_COMPACTED: _ErrorReason.ValueType  # 45
     """OUT_OF_RANGE: events before this revision were compacted. Metadata: requestedRevision, oldestRevision, currentRevision."""
     ERROR_REASON_REVISION_UNKNOWN: _ErrorReason.ValueType  # 46
-    """OUT_OF_RANGE: a revision that this registry never gave. Metadata: registryUid, currentRevision."""
+    """OUT_OF_RANGE: a revision beyond the newest there is: another registry gave it, or this one was put back to an older
+    state since. Forget it and ask again. Metadata: registryUid, requestedRevision, currentRevision.
+    """
     ERROR_REASON_HISTORY_CHANGED: _ErrorReason.ValueType  # 47
     """FAILED_PRECONDITION: the database was rewound or replaced since the token was given; list again."""
     ERROR_REASON_CHUNK_CHECKSUM: _ErrorReason.ValueType  # 48
@@ -131,7 +133,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_TOO_MANY_STREAMS: _ErrorReason.ValueType  # 53
     """RESOURCE_EXHAUSTED: too many open streams. Metadata: limit. Carries RetryInfo."""
     ERROR_REASON_REVISION_NOT_REACHED: _ErrorReason.ValueType  # 54
-    """UNAVAILABLE: the wished revision was not reached in time. Metadata: requestedRevision, currentRevision. Carries RetryInfo."""
+    """UNAVAILABLE: not given any more; it was for a wished revision that is beyond the newest, see REVISION_UNKNOWN. Carries
+    RetryInfo.
+    """
     ERROR_REASON_DATABASE_UNAVAILABLE: _ErrorReason.ValueType  # 55
     """UNAVAILABLE: the database does not answer. Carries RetryInfo."""
     ERROR_REASON_STORAGE_UNAVAILABLE: _ErrorReason.ValueType  # 56
@@ -301,7 +305,9 @@ ERROR_REASON_READ_OFFSET: ErrorReason.ValueType  # 44
 ERROR_REASON_REVISION_COMPACTED: ErrorReason.ValueType  # 45
 """OUT_OF_RANGE: events before this revision were compacted. Metadata: requestedRevision, oldestRevision, currentRevision."""
 ERROR_REASON_REVISION_UNKNOWN: ErrorReason.ValueType  # 46
-"""OUT_OF_RANGE: a revision that this registry never gave. Metadata: registryUid, currentRevision."""
+"""OUT_OF_RANGE: a revision beyond the newest there is: another registry gave it, or this one was put back to an older
+state since. Forget it and ask again. Metadata: registryUid, requestedRevision, currentRevision.
+"""
 ERROR_REASON_HISTORY_CHANGED: ErrorReason.ValueType  # 47
 """FAILED_PRECONDITION: the database was rewound or replaced since the token was given; list again."""
 ERROR_REASON_CHUNK_CHECKSUM: ErrorReason.ValueType  # 48
@@ -317,7 +323,9 @@ ERROR_REASON_RATE_LIMITED: ErrorReason.ValueType  # 52
 ERROR_REASON_TOO_MANY_STREAMS: ErrorReason.ValueType  # 53
 """RESOURCE_EXHAUSTED: too many open streams. Metadata: limit. Carries RetryInfo."""
 ERROR_REASON_REVISION_NOT_REACHED: ErrorReason.ValueType  # 54
-"""UNAVAILABLE: the wished revision was not reached in time. Metadata: requestedRevision, currentRevision. Carries RetryInfo."""
+"""UNAVAILABLE: not given any more; it was for a wished revision that is beyond the newest, see REVISION_UNKNOWN. Carries
+RetryInfo.
+"""
 ERROR_REASON_DATABASE_UNAVAILABLE: ErrorReason.ValueType  # 55
 """UNAVAILABLE: the database does not answer. Carries RetryInfo."""
 ERROR_REASON_STORAGE_UNAVAILABLE: ErrorReason.ValueType  # 56

@@ -285,7 +285,7 @@ class ResolveRequest(_message.Message):
     reference: _builtins.str
     """What people type after `@`: a stage, or else an alias."""
     min_revision: _builtins.int
-    """Answer at least this fresh, else REVISION_NOT_REACHED. 0 means as fresh as this server is."""
+    """Answer at least this fresh; REVISION_UNKNOWN when there is no such revision. 0 means as fresh as this server is."""
     if_changed_since: _builtins.int
     """`pointer_revision` of an earlier answer: when nothing moved since, the answer is `unchanged` and otherwise empty."""
     view: Global___ResolveView.ValueType

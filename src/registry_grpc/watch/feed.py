@@ -1,7 +1,8 @@
 """The change feed of one replica: polls the event log and keeps the projection current.
 
 Polling is the truth; own commits and hints only make it earlier. Revisions are dense and in commit order, so what was
-read up to a revision is complete up to it.
+read up to a revision is complete up to it. When what was read is in the log no more (the database was put back, or a
+standby without the last commits took over), nothing that is remembered can be relied upon: the feed ends, and says so.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from registry_grpc.domain.errors import Reason, RegistryError
+from registry_grpc.domain.resumption import fingerprint_of
 from registry_grpc.failpoints import failpoint
 from registry_grpc.watch.turns import Turns
 
@@ -74,6 +77,9 @@ class ChangeFeed:
         self._ahead: list[int] = []
         """Own revisions above a gap that another replica's events still have to fill."""
         self._heard = float("-inf")
+        self._newest: Sequence[Event] = ()
+        """All of the newest revision that was applied and has events."""
+        self._lost: asyncio.Future[RegistryError] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
@@ -98,12 +104,18 @@ class ChangeFeed:
         """`revision` while `is_fresh`, else None. Calls no other: the shortest way of a call goes through it."""
         return self._revision if time.monotonic() - self._heard <= self._max_staleness_s else None
 
+    async def lost(self) -> RegistryError:
+        """Returns once what was read is not in the log any more, with what to say of it. For after `start`."""
+        assert self._lost is not None  # noqa: S101 -- for the type checker
+        return await asyncio.shield(self._lost)
+
     async def start(self) -> None:
         """Load the snapshot and begin to follow.
 
         Raises: DATABASE_UNAVAILABLE.
         """
         self._loop = asyncio.get_running_loop()
+        self._lost = self._loop.create_future()
         began = time.monotonic()
         revision, pointers = await self._run(self._store.read, self._snapshot, snapshot=True)
         self._projection.load(pointers, revision)
@@ -168,6 +180,9 @@ class ChangeFeed:
         while True:
             try:
                 more = await self._poll()
+            except _HistoryLostError as error:
+                self._end(error)
+                return
             except Exception as error:  # noqa: BLE001 - the feed must outlive any fault; it is reported
                 self._observer.failed(error, self.lag_s)
                 more = False
@@ -180,8 +195,10 @@ class ChangeFeed:
 
     async def _poll(self) -> bool:
         """Read once; whether there is more to read at once."""
-        began, before = time.monotonic(), self._revision
-        head, events = await self._run(self._store.read, self._page(before))
+        began = time.monotonic()
+        with self._lock:
+            before, newest = self._revision, self._newest
+        head, events = await self._run(self._store.read, self._page(before, newest))
         self._apply(events)
         with self._lock:
             # A page holds whole revisions, so a cut one may have fewer events than asked for: it says nothing of what
@@ -196,18 +213,31 @@ class ChangeFeed:
         return bool(reached < head)
 
     @staticmethod
-    def _page(after: int) -> Callable[[Reader], tuple[int, list[Event]]]:
+    def _page(after: int, newest: Sequence[Event]) -> Callable[[Reader], tuple[int, list[Event]]]:
         def work(reader: Reader) -> tuple[int, list[Event]]:
             failpoint("feed.poll.before")
             head = reader.feed.head()
+            if head < after or (newest and not _is_there(reader, head, newest)):
+                raise _HistoryLostError(head, max(after, newest[-1].revision if newest else 0))
             return head, list(reader.feed.after(after, PAGE_EVENTS)) if head > after else []
 
         return work
+
+    def _end(self, error: _HistoryLostError) -> None:
+        """From now on nothing here is fresh: whoever asks is answered by the database."""
+        self._heard = float("-inf")
+        assert self._lost is not None  # noqa: S101 -- for the type checker
+        self._lost.set_result(RegistryError(Reason.HISTORY_CHANGED, str(error)))
 
     def _apply(self, events: Sequence[Event]) -> None:
         self._projection.apply(events)
         for follower in self._followers:
             follower.apply(events)
+        if events:
+            last = events[-1].revision
+            with self._lock:
+                if not self._newest or last > self._newest[-1].revision:
+                    self._newest = [event for event in events if event.revision == last]
 
     def _reach(self, revision: int) -> None:
         """Move up to `revision` and through own commits that follow it without a gap. Called with the lock held."""
@@ -221,3 +251,21 @@ class ChangeFeed:
         moved, self._moved = self._moved, asyncio.Event()
         moved.set()
         self._watchers.wake()
+
+
+class _HistoryLostError(Exception):
+    def __init__(self, head: int, read: int) -> None:
+        super().__init__(
+            f"the database is at revision {head} and does not hold what this server had read, up to {read}: it was put"
+            " back to an older state, or a standby without the last commits took over; this server ends, so that it"
+            " starts anew from what is there"
+        )
+
+
+def _is_there(reader: Reader, head: int, newest: Sequence[Event]) -> bool:
+    """Whether the log still has this revision. What was compacted since counts as there."""
+    revision = newest[-1].revision
+    if head < revision:
+        return False
+    found = [event for event in reader.feed.after(revision - 1, 1) if event.revision == revision]
+    return not found or fingerprint_of(found) == fingerprint_of(newest)

@@ -175,4 +175,43 @@ BUGS = (
         ),
         (f"{WRITES}test_outages.py::test_while_the_feed_is_stalled_resolve_asks_the_database_and_is_never_stale",),
     ),
+    Bug(
+        "lost commits are told on",
+        "After a failover that lost the last commits a server goes on with what it read of them, for good.",
+        (
+            Edit(
+                "watch/feed.py",
+                "            if head < after or (newest and not _is_there(reader, head, newest)):\n",
+                "            if False:\n",
+            ),
+        ),
+        (
+            f"{WRITES}test_lost_commits.py::test_a_server_that_read_what_is_lost_ends_and_does_not_go_on_telling_it",
+            f"{WRITES}test_lost_commits.py::test_a_server_ends_too_when_others_have_passed_its_revision_by_then",
+        ),
+    ),
+    Bug(
+        "only a falling revision is noticed",
+        "The same, when others have written as many commits again before the server looks.",
+        (
+            Edit(
+                "watch/feed.py",
+                "            if head < after or (newest and not _is_there(reader, head, newest)):\n",
+                "            if head < after:\n",
+            ),
+        ),
+        (f"{WRITES}test_lost_commits.py::test_a_server_ends_too_when_others_have_passed_its_revision_by_then",),
+    ),
+    Bug(
+        "a revision that is lost is waited for",
+        "After a restore every client that wrote later is refused its reads, until others have written as much again.",
+        (
+            Edit(
+                "services/edge.py",
+                "            raise unknown_revision(wanted, head, self.store.registry_uid)\n",
+                '            raise RegistryError(Reason.REVISION_NOT_REACHED, "later", retry_after_s=1.0)\n',
+            ),
+        ),
+        ("tests/client/test_restored.py::test_a_client_that_wrote_after_the_backup_reads_and_writes_again",),
+    ),
 )

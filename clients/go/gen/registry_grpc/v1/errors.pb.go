@@ -120,7 +120,8 @@ const (
 	ErrorReason_ERROR_REASON_READ_OFFSET ErrorReason = 44
 	// OUT_OF_RANGE: events before this revision were compacted. Metadata: requestedRevision, oldestRevision, currentRevision.
 	ErrorReason_ERROR_REASON_REVISION_COMPACTED ErrorReason = 45
-	// OUT_OF_RANGE: a revision that this registry never gave. Metadata: registryUid, currentRevision.
+	// OUT_OF_RANGE: a revision beyond the newest there is: another registry gave it, or this one was put back to an older
+	// state since. Forget it and ask again. Metadata: registryUid, requestedRevision, currentRevision.
 	ErrorReason_ERROR_REASON_REVISION_UNKNOWN ErrorReason = 46
 	// FAILED_PRECONDITION: the database was rewound or replaced since the token was given; list again.
 	ErrorReason_ERROR_REASON_HISTORY_CHANGED ErrorReason = 47
@@ -136,7 +137,8 @@ const (
 	ErrorReason_ERROR_REASON_RATE_LIMITED ErrorReason = 52
 	// RESOURCE_EXHAUSTED: too many open streams. Metadata: limit. Carries RetryInfo.
 	ErrorReason_ERROR_REASON_TOO_MANY_STREAMS ErrorReason = 53
-	// UNAVAILABLE: the wished revision was not reached in time. Metadata: requestedRevision, currentRevision. Carries RetryInfo.
+	// UNAVAILABLE: not given any more; it was for a wished revision that is beyond the newest, see REVISION_UNKNOWN. Carries
+	// RetryInfo.
 	ErrorReason_ERROR_REASON_REVISION_NOT_REACHED ErrorReason = 54
 	// UNAVAILABLE: the database does not answer. Carries RetryInfo.
 	ErrorReason_ERROR_REASON_DATABASE_UNAVAILABLE ErrorReason = 55

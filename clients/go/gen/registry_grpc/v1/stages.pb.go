@@ -512,7 +512,7 @@ type ResolveRequest struct {
 	//	*ResolveRequest_ManifestDigest
 	//	*ResolveRequest_Reference
 	Selector isResolveRequest_Selector `protobuf_oneof:"selector"`
-	// Answer at least this fresh, else REVISION_NOT_REACHED. 0 means as fresh as this server is.
+	// Answer at least this fresh; REVISION_UNKNOWN when there is no such revision. 0 means as fresh as this server is.
 	MinRevision int64 `protobuf:"varint,7,opt,name=min_revision,json=minRevision,proto3" json:"min_revision,omitempty"`
 	// `pointer_revision` of an earlier answer: when nothing moved since, the answer is `unchanged` and otherwise empty.
 	IfChangedSince int64 `protobuf:"varint,8,opt,name=if_changed_since,json=ifChangedSince,proto3" json:"if_changed_since,omitempty"`

@@ -47,6 +47,7 @@ final class ArtifactChunks implements AutoCloseable {
    */
   byte[] next() {
     while (offset < end) {
+      long wished = connection.revisions().written();
       try {
         byte[] content = receive();
         if (content.length > 0) {
@@ -56,7 +57,9 @@ final class ArtifactChunks implements AutoCloseable {
         }
       } catch (RegistryException error) {
         close();
-        patience.await(error);
+        if (!connection.revisions().forgets(error, wished)) {
+          patience.await(error);
+        }
       }
     }
     close();

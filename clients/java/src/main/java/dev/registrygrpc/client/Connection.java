@@ -25,6 +25,10 @@ import java.util.concurrent.TimeUnit;
 /** One channel, what is remembered between its calls, and unary calls with typed errors. Any number of threads. */
 final class Connection implements AutoCloseable {
   private static final int MAX_ATTEMPTS = 5;
+
+  /** Other threads may write between a refusal and the next attempt. */
+  private static final int MAX_FORGETS = 4;
+
   private static final Duration FIRST_PAUSE = Duration.ofMillis(100);
   private static final Set<String> REPEATABLE = Set.of("TRANSACTION_CONFLICT", "RATE_LIMITED");
 
@@ -103,15 +107,15 @@ final class Connection implements AutoCloseable {
    * @throws RegistryException of the class that fits
    */
   <Q, A> A call(MethodDescriptor<Q, A> method, Q request, Duration timeout) {
-    boolean hadWritten = revisions.written() > 0;
-    try {
-      return repeated(method, request, timeout);
-    } catch (OutOfRangeException error) {
-      if (!error.reason().equals("REVISION_UNKNOWN") || !hadWritten || !Services.isRead(method)) {
-        throw error;
+    for (int attempt = 1; ; attempt++) {
+      long wished = Services.isRead(method) ? revisions.written() : 0;
+      try {
+        return repeated(method, request, timeout);
+      } catch (OutOfRangeException error) {
+        if (attempt == MAX_FORGETS || !revisions.forgets(error, wished)) {
+          throw error;
+        }
       }
-      revisions.forget();
-      return repeated(method, request, timeout);
     }
   }
 

@@ -1,5 +1,7 @@
 package dev.registrygrpc.client;
 
+import dev.registrygrpc.client.errors.RegistryException;
+
 /** What has to be remembered so that a read sees our own writes. Any number of threads. */
 final class Revisions {
   private long written;
@@ -14,9 +16,19 @@ final class Revisions {
     written = Math.max(written, revision);
   }
 
-  /** Another registry, or an older copy of this one, answers now: what we wrote is not in it. */
-  synchronized void forget() {
-    written = 0;
+  /**
+   * Whether a read that asked for {@code wished} failed because of that, and is worth sending again without: another
+   * registry, or an older copy of this one, answers now, and what we wrote is not in it.
+   */
+  synchronized boolean forgets(RegistryException error, long wished) {
+    if (!error.reason().equals("REVISION_UNKNOWN") || wished == 0) {
+      return false;
+    }
+    // When it is another by now, another thread found out before, and may have written since.
+    if (written == wished) {
+      written = 0;
+    }
+    return true;
   }
 
   /** Revisions compare only within one registry. */

@@ -25,8 +25,14 @@ import io.grpc.Context;
 import io.grpc.Status;
 import java.nio.channels.ClosedChannelException;
 import java.nio.file.Path;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CyclicBarrier;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -121,6 +127,21 @@ class CallsTest {
     models.failures.add(FakeServer.error(Status.Code.OUT_OF_RANGE, "REVISION_UNKNOWN"));
     assertEquals("x", get().getName());
     assertEquals(List.of("null", "41", "null"), minRevisions());
+  }
+
+  @Test
+  void aRevisionNobodyKnowsIsForgottenByEveryoneWhoAskedForIt() throws Exception {
+    server.revision = 41;
+    create();
+    models.failures.addAll(
+        Collections.nCopies(4, FakeServer.error(Status.Code.OUT_OF_RANGE, "REVISION_UNKNOWN")));
+    models.together = new CyclicBarrier(4);
+    ExecutorService pool = Executors.newFixedThreadPool(4);
+    for (Future<Model> each : pool.invokeAll(Collections.<Callable<Model>>nCopies(4, this::get))) {
+      assertEquals("x", each.get().getName());
+    }
+    pool.shutdown();
+    assertEquals(4, Collections.frequency(minRevisions(), "41"));
   }
 
   @Test

@@ -10,14 +10,21 @@ import io.grpc.StatusRuntimeException;
 import io.grpc.stub.StreamObserver;
 import java.util.List;
 import java.util.Queue;
+import java.util.concurrent.BrokenBarrierException;
 import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.CyclicBarrier;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 
 /** Fails as often as it was told, then answers. */
 final class FakeModels extends ModelServiceGrpc.ModelServiceImplBase {
   final Queue<StatusRuntimeException> failures = new ConcurrentLinkedQueue<>();
   final List<CreateModelRequest> created = new CopyOnWriteArrayList<>();
   volatile boolean isSilent;
+
+  /** Where reads wait for one another, so that all are on their way at once. */
+  volatile CyclicBarrier together = new CyclicBarrier(1);
 
   private boolean fails(StreamObserver<?> answers) {
     StatusRuntimeException failure = failures.poll();
@@ -29,6 +36,11 @@ final class FakeModels extends ModelServiceGrpc.ModelServiceImplBase {
 
   @Override
   public void getModel(GetModelRequest request, StreamObserver<Model> answers) {
+    try {
+      together.await(20, TimeUnit.SECONDS);
+    } catch (InterruptedException | BrokenBarrierException | TimeoutException error) {
+      throw new IllegalStateException(error);
+    }
     if (!fails(answers)) {
       answers.onNext(Model.newBuilder().setName(request.getName()).build());
       answers.onCompleted();
