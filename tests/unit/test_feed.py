@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -252,3 +253,37 @@ async def test_a_store_that_is_away_at_the_start_is_the_starters_to_handle():
     with pytest.raises(RegistryError):
         async with following(log):
             pass
+
+
+@pytest.mark.parametrize("was_read", ["at the start", "by a poll", "as an own commit"])
+@pytest.mark.parametrize("others_committed", [0, 1, 3])
+async def test_it_ends_when_what_it_read_is_in_the_log_no_more(was_read, others_committed):
+    log = Log()
+    log.commit(assign("production", 1))
+    if was_read == "at the start":
+        log.commit(assign("production", 2))
+    async with following(log) as feed:
+        if was_read != "at the start":
+            revision, news = log.commit(assign("production", 2))
+            if was_read == "as an own commit":
+                feed.committed(revision, news)
+            assert await feed.wait_for(2, 5)
+        del log.revisions[2]
+        for number in range(others_committed):
+            revision, _ = log.commit(assign("production", 5))
+            log.revisions[revision] = tuple(replace(each, request_id=f"r{number}") for each in log.revisions[revision])
+        error = await asyncio.wait_for(feed.lost(), 5)
+        assert error.reason is Reason.HISTORY_CHANGED
+        assert not feed.is_fresh()
+
+
+async def test_it_goes_on_when_what_it_read_last_was_compacted():
+    log = Log()
+    log.commit(assign("production", 1))
+    async with following(log) as feed:
+        log.commit(assign("production", 2))
+        assert await feed.wait_for(2, 5)
+        log.revisions[2] = ()
+        log.commit(assign("production", 3))
+        assert await feed.wait_for(3, 5)
+        assert feed.is_fresh()

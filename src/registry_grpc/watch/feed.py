@@ -78,7 +78,7 @@ class ChangeFeed:
         """Own revisions above a gap that another replica's events still have to fill."""
         self._heard = float("-inf")
         self._newest: Sequence[Event] = ()
-        """All of the newest revision that was applied and has events."""
+        """All events of the newest revision that was taken."""
         self._lost: asyncio.Future[RegistryError] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
@@ -117,9 +117,10 @@ class ChangeFeed:
         self._loop = asyncio.get_running_loop()
         self._lost = self._loop.create_future()
         began = time.monotonic()
-        revision, pointers = await self._run(self._store.read, self._snapshot, snapshot=True)
+        revision, pointers, newest = await self._run(self._store.read, self._snapshot, snapshot=True)
         self._projection.load(pointers, revision)
         with self._lock:
+            self._newest = newest
             self._reach(revision)
         self._heard = began
         self._task = asyncio.create_task(self._follow(), name="change-feed")
@@ -164,15 +165,16 @@ class ChangeFeed:
         self._watchers.wake()
 
     @staticmethod
-    def _snapshot(reader: Reader) -> tuple[int, list[Pointer]]:
+    def _snapshot(reader: Reader) -> tuple[int, list[Pointer], Sequence[Event]]:
         revision = reader.feed.head()
+        newest = reader.feed.after(revision - 1, 1) if revision else ()
         pointers: list[Pointer] = []
         after = ("", "", "")
         while True:
             page = reader.pointers.snapshot(after=after, limit=PAGE_POINTERS)
             pointers.extend(page)
             if len(page) < PAGE_POINTERS:
-                return revision, pointers
+                return revision, pointers, newest
             last = page[-1]
             after = (last.model_uid, str(last.kind), last.id)
 

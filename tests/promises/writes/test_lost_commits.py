@@ -101,12 +101,17 @@ def test_a_server_that_read_what_is_lost_ends_and_does_not_go_on_telling_it(plac
 
 
 @pytest.mark.promise("P05", "lost commits")
-def test_a_server_ends_too_when_others_have_passed_its_revision_by_then(place):
+@pytest.mark.parametrize("is_new", [False, True], ids=["followed", "read at the start"])
+def test_a_server_ends_too_when_others_have_passed_its_revision_by_then(place, is_new):
     settings, past = place
     with running(settings) as server:
         catalogue, model, first, second = two_versions(server)
         past.keep()
         until_done(lambda: catalogue.promote(second, "production"))
+        if is_new:
+            server.stop()
+            server.start()
+            catalogue = catalogue.on(server.api())
         head = catalogue.revision()
         os.kill(server.process.pid, signal.SIGSTOP)
         past.put_back()
