@@ -102,6 +102,19 @@ def test_a_batch_of_such_a_client_is_refused_as_a_whole_and_asked_again(server, 
     assert [each.response.version_number for each in answer.results] == [1] * 3
 
 
+@pytest.mark.parametrize("others_wrote", [0, 9])
+def test_a_pointer_that_was_moved_by_what_is_lost_is_not_unchanged(server, registry, backup, others_wrote):
+    registry.promote("restored/1", "production")
+    seen = registry.resolve("restored@latest").pointer_revision
+    lost = registry.resolve("restored@production").pointer_revision
+    put_back(server, backup)
+    assert registry.resolve("restored@staging", if_changed_since=lost).version_number == 1
+    for number in range(others_wrote):
+        registry.update_model("restored", description=str(number))
+    assert registry.resolve("restored@staging", if_changed_since=lost).version_number == 1
+    assert registry.resolve("restored@latest", if_changed_since=seen).unchanged
+
+
 def test_what_was_written_meanwhile_by_another_client_is_not_waited_for(server, registry, backup, tmp_path):
     """The revision passes what the client wrote before, by changes of others: nothing is left to wait for."""
     registry.update_model("restored", description="after the backup")

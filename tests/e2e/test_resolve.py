@@ -88,6 +88,17 @@ def test_of_two_versions_with_the_same_content_the_digest_finds_the_newer(catalo
     assert catalogue.resolve(model, manifest_digest=one.manifest_digest).version_number == 1
 
 
+def test_a_poller_by_digest_is_told_when_the_version_it_has_was_deleted(catalogue):
+    model = catalogue.model()
+    one, two = catalogue.ready(model, b"same"), catalogue.ready(model, b"same")
+    question = {"manifest_digest": two.manifest_digest}
+    seen = catalogue.resolve(model, **question).pointer_revision
+    assert catalogue.resolve(model, **question, if_changed_since=seen).unchanged
+    catalogue.delete(two.name)
+    # The one that is found now is older than what was seen.
+    assert catalogue.resolve(model, **question, if_changed_since=seen).version == one.name
+
+
 def test_a_poller_is_told_unchanged_until_the_pointer_moves(catalogue):
     model = catalogue.model()
     one, two = catalogue.readies(model, 2)

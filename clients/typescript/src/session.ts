@@ -127,7 +127,7 @@ export class Session {
 /** How to resolve. */
 export interface ResolveOptions extends CallOptions {
   /**
-   * `pointerRevision` of an earlier answer: when nothing moved since, the answer is `unchanged` and otherwise
+   * `pointerRevision` of an earlier answer: while it is still that, the answer is `unchanged` and otherwise
    * empty.
    */
   readonly ifChangedSince?: bigint;

@@ -103,7 +103,7 @@ class Resolver:
     def _from_memory(self, find: Find, wanted: int, since: int, principal: str) -> tuple[bytes, int] | None:
         """The reply and its revision, counted; None when there is none, or it is older than allowed or than `wanted`.
 
-        `since` is the revision the caller has: without a change after it the reply says only that.
+        `since` is the revision of the pointer that the caller has: while it is still that, the reply says only so.
         """
         # In this order: a commit of another thread may come in between, and its revision must not be told of what it
         # changed.
@@ -113,14 +113,14 @@ class Resolver:
             return None
         # What the entry tells may be younger than what the feed has read to the end.
         revision = max(complete, entry.revision)
-        if wanted > revision:
+        if wanted > revision or since > revision:
             return None
         self.observer.resolved("cache", "ok")
         target = entry.pointer.target
         if target is not None:
             # Also when the caller has it already: it asked, and goes on with it.
             self.consumption.resolved(principal, target.uid)
-        return (_unless_unchanged(since, entry, entry.reply) if since else entry.reply), revision
+        return (_unchanged(since) if since and since == entry.pointer.revision else entry.reply), revision
 
     def _entry(self, request: stages_pb2.ResolveRequest) -> Entry[bytes] | None:
         """What the projection knows; None for questions only the database can answer."""
@@ -170,7 +170,8 @@ class Resolver:
         if as_of is None:
             self.consumption.resolved(call_context().principal.name, found.target.uid)
         call_context().revision = found.revision
-        if as_of is None and 0 < found.pointer_revision <= request.if_changed_since:
+        # Not "or younger": what the caller has may be lost, or a version that was deleted since.
+        if as_of is None and 0 < found.pointer_revision == request.if_changed_since:
             return _unchanged(found.pointer_revision)
         return self._encode(found)
 
@@ -191,7 +192,9 @@ class Resolver:
         if entry.pointer.target is not None:
             self.consumption.resolved(call_context().principal.name, entry.pointer.target.uid)
         call_context().revision = revision
-        return _unless_unchanged(request.if_changed_since, entry, entry.reply) + STALE
+        # What the caller has may be younger than this; without the database nobody knows better.
+        is_known = 0 < entry.pointer.revision <= request.if_changed_since
+        return (_unchanged(entry.pointer.revision) if is_known else entry.reply) + STALE
 
     def _encode(self, found: Resolution) -> bytes:
         return target_to_resolve_response(
@@ -210,12 +213,6 @@ def reply_of(pointer: Pointer, max_age: timedelta) -> bytes:
 
 def _silent() -> RegistryError:
     return RegistryError(Reason.DATABASE_UNAVAILABLE, "the database does not answer; try again")
-
-
-def _unless_unchanged(since: int, entry: Entry[bytes], reply: bytes) -> bytes:
-    if 0 < entry.pointer.revision <= since:
-        return _unchanged(entry.pointer.revision)
-    return reply
 
 
 def _unchanged(revision: int) -> bytes:

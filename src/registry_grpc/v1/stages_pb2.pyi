@@ -287,7 +287,7 @@ class ResolveRequest(_message.Message):
     min_revision: _builtins.int
     """Answer at least this fresh; REVISION_UNKNOWN when there is no such revision. 0 means as fresh as this server is."""
     if_changed_since: _builtins.int
-    """`pointer_revision` of an earlier answer: when nothing moved since, the answer is `unchanged` and otherwise empty."""
+    """`pointer_revision` of an earlier answer: while it is still that, the answer is `unchanged` and otherwise empty."""
     view: Global___ResolveView.ValueType
     """How much to answer."""
     @_builtins.property

@@ -203,6 +203,25 @@ BUGS = (
         (f"{WRITES}test_lost_commits.py::test_a_server_ends_too_when_others_have_passed_its_revision_by_then",),
     ),
     Bug(
+        "an older pointer counts as unchanged",
+        "Who polls keeps a version that is lost, or that was deleted.",
+        (
+            Edit(
+                "services/resolving.py", "since == entry.pointer.revision else", "entry.pointer.revision <= since else"
+            ),
+            Edit(
+                "services/resolving.py",
+                "0 < found.pointer_revision == request.if_changed_since:",
+                "0 < found.pointer_revision <= request.if_changed_since:",
+            ),
+        ),
+        (
+            "tests/client/test_restored.py::test_a_pointer_that_was_moved_by_what_is_lost_is_not_unchanged[0]",
+            "tests/client/test_restored.py::test_a_pointer_that_was_moved_by_what_is_lost_is_not_unchanged[9]",
+            "tests/e2e/test_resolve.py::test_a_poller_by_digest_is_told_when_the_version_it_has_was_deleted[sqlite+directory]",
+        ),
+    ),
+    Bug(
         "a revision that is lost is waited for",
         "After a restore every client that wrote later is refused its reads, until others have written as much again.",
         (

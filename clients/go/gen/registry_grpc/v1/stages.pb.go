@@ -514,7 +514,7 @@ type ResolveRequest struct {
 	Selector isResolveRequest_Selector `protobuf_oneof:"selector"`
 	// Answer at least this fresh; REVISION_UNKNOWN when there is no such revision. 0 means as fresh as this server is.
 	MinRevision int64 `protobuf:"varint,7,opt,name=min_revision,json=minRevision,proto3" json:"min_revision,omitempty"`
-	// `pointer_revision` of an earlier answer: when nothing moved since, the answer is `unchanged` and otherwise empty.
+	// `pointer_revision` of an earlier answer: while it is still that, the answer is `unchanged` and otherwise empty.
 	IfChangedSince int64 `protobuf:"varint,8,opt,name=if_changed_since,json=ifChangedSince,proto3" json:"if_changed_since,omitempty"`
 	// What a stage stood for then. Only with a stage.
 	AsOf *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
