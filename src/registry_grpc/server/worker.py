@@ -14,7 +14,6 @@ import signal
 import socket
 import sys
 import threading
-from typing import TextIO
 
 from pydantic import BaseModel, SecretStr
 
@@ -52,12 +51,19 @@ def _open(value: object) -> object:
 class Link:
     """The worker's end of the socket. Its thread answers also while the loop is stuck."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    def __init__(self, end: socket.socket) -> None:
+        # Two files: one for both ways forgets with each line it writes whatever it has read and not handed out yet. Of
+        # questions that came together all but the first would be lost, and no answer would meet its question again.
+        self._questions = end.makefile("r", encoding="utf-8", newline="\n")
+        self._answers = end.makefile("w", encoding="utf-8", newline="\n")
         self._started = threading.Event()
         self._server: Server | None = None
         self._failure = ""
         self._told = threading.Event()
+
+    def settings(self) -> Settings:
+        """What the parent says first."""
+        return Settings.model_validate(json.loads(self._questions.readline()))
 
     def serve(self) -> None:
         """Answer in a thread from now on."""
@@ -76,9 +82,9 @@ class Link:
 
     def _answer_all(self) -> None:
         try:
-            for line in self._stream:
-                self._stream.write(self._sure_answer(line.strip()) + "\n")
-                self._stream.flush()
+            for line in self._questions:
+                self._answers.write(self._sure_answer(line.strip()) + "\n")
+                self._answers.flush()
                 self._told.set()
         except OSError:
             pass
@@ -106,10 +112,9 @@ class Link:
 
 def main(descriptor: int) -> int:
     """Serve until the parent says so; the exit code."""
-    stream = socket.socket(fileno=descriptor).makefile("rw", encoding="utf-8", newline="\n")
-    settings = Settings.model_validate(json.loads(stream.readline()))
+    link = Link(socket.socket(fileno=descriptor))
+    settings = link.settings()
     prepare_process(settings)
-    link = Link(stream)
     link.serve()
     try:
         run(_serve(settings, link), uvloop=settings.uvloop)

@@ -222,6 +222,23 @@ BUGS = (
         ),
     ),
     Bug(
+        "one file for both ways of the parent's socket",
+        "Of questions that reach a worker together all but the first are lost, and its answers never meet theirs again.",
+        (
+            Edit(
+                "server/worker.py",
+                '        self._questions = end.makefile("r", encoding="utf-8", newline="\\n")\n',
+                '        self._questions = end.makefile("rw", encoding="utf-8", newline="\\n")\n',
+            ),
+            Edit(
+                "server/worker.py",
+                '        self._answers = end.makefile("w", encoding="utf-8", newline="\\n")\n',
+                "        self._answers = self._questions\n",
+            ),
+        ),
+        ("tests/server/test_worker_link.py::test_questions_that_come_together_are_all_answered_and_in_their_order",),
+    ),
+    Bug(
         "a revision that is lost is waited for",
         "After a restore every client that wrote later is refused its reads, until others have written as much again.",
         (
