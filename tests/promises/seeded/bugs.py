@@ -223,7 +223,7 @@ BUGS = (
     ),
     Bug(
         "one file for both ways of the parent's socket",
-        "Of questions that reach a worker together all but the first are lost, and its answers never meet theirs again.",
+        "Of questions that reach a worker together all but the first are lost, and it is not heard again.",
         (
             Edit(
                 "server/worker.py",
