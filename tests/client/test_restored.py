@@ -3,13 +3,13 @@
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from shutil import copytree, rmtree
 
 import pytest
 
 from registry_grpc.client import Registry, Unavailable
 from registry_grpc.client.download import read_chunks
 from registry_grpc.v1 import stages_pb2
+from tests.kit.restores import keep_copy, put_back
 from tests.kit.server import running
 from tests.kit.waiting import until
 
@@ -30,18 +30,7 @@ def backup(server, registry, tmp_path):
     weights.write_text("one")
     version = registry.push("restored", weights)
     registry.promote(version.location, "staging")
-    server.stop()
-    copy = tmp_path / "copy"
-    copytree(server.data_dir, copy)
-    server.start()
-    return copy
-
-
-def put_back(server, copy):
-    server.kill()
-    rmtree(server.data_dir)
-    copytree(copy, server.data_dir)
-    server.start()
+    return keep_copy(server, tmp_path / "copy")
 
 
 def answers(question):

@@ -3,7 +3,6 @@
 import os
 import signal
 import time
-from shutil import copytree, rmtree
 
 import pytest
 
@@ -16,6 +15,7 @@ from tests.kit.cluster import admin_of, install_crds
 from tests.kit.controllers import space
 from tests.kit.deployments import two_replicas
 from tests.kit.kubernetes import private_kubernetes
+from tests.kit.restores import keep_copy, put_back
 from tests.kit.server import running
 from tests.kit.waiting import until
 
@@ -89,18 +89,12 @@ def test_a_registry_that_forgot_where_the_watch_stood_is_followed_anew(alone):
     """The history of the registry changes under the watch: it is put back to an older copy of itself."""
     settled(alone, "restored")
     second = alone.push("restored", "two", stage="staging")
-    alone.server.stop()
-    copy = alone.directory / "copy"
-    copytree(alone.server.data_dir, copy)
-    alone.server.start()
+    copy = keep_copy(alone.server, alone.directory / "copy")
     alone.registry.promote(second.location, "production")
     alone.until_applied("restored", second)
     # From then on its reads ask for a revision that the copy has not.
     until(lambda: [*alone.registry.deployments.list("restored/2")], 30)
-    alone.server.kill()
-    rmtree(alone.server.data_dir)
-    copytree(copy, alone.server.data_dir)
-    alone.server.start()
+    put_back(alone.server, copy)
     until(lambda: alone.uri("restored").split("@")[0].endswith("/1"), 60)
     alone.registry.promote(second.location, "production")
     alone.until_applied("restored", second)
