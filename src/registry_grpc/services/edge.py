@@ -66,13 +66,20 @@ class Edge:
 
         Raises: REVISION_UNKNOWN, DATABASE_UNAVAILABLE.
         """
+        await self.require_known(wanted)
+        # Not to the very deadline: the database has to be asked still.
+        await self.feed.wait_for(wanted, min(MAX_WAIT_S, WAIT_SHARE * call_context().remaining_s))
+
+    async def require_known(self, wanted: int) -> None:
+        """Return when there is such a revision, whether this replica has read it or not.
+
+        Raises: REVISION_UNKNOWN, DATABASE_UNAVAILABLE.
+        """
         # Nobody is told of a revision before it is committed: one above the head is of another registry, or of what
         # this one was before it was put back to an older state. No waiting brings it.
         head = await self.control.run(self.store.read, lambda reader: reader.feed.head())
         if head < wanted:
             raise unknown_revision(wanted, head, self.store.registry_uid)
-        # Not to the very deadline: the database has to be asked still.
-        await self.feed.wait_for(wanted, min(MAX_WAIT_S, WAIT_SHARE * call_context().remaining_s))
 
     async def mutate(
         self,

@@ -98,8 +98,8 @@ class StageServicer(stages_pb2_grpc.StageServiceServicer):
             require_same_project(project, name.project, f"requests[{index}].name")
         wished = call_context().min_revision
         if wished > self._edge.feed.revision:
-            # Of the call, not of its questions: whoever forgets it asks all of them again.
-            await self._edge.require_revision(wished)
+            # Of the call, not of its questions: whoever forgets it asks all of them again. They wait for it, once.
+            await self._edge.require_known(wished)
         # Together: waits for a wished revision, or for a database that is away, must not add up.
         answers = await asyncio.gather(*(self._one(one) for one in request.requests))
         # Who asks for this revision next time is told of nothing older than any of these.
