@@ -81,7 +81,6 @@ class Engine(ABC):
             os.kill(pid, self.stop_signal)
         if not processes.wait_gone(pid, self._needle, timeout_s=timeout_s):
             processes.kill_tree(pid)
-            processes.wait_gone(pid, self._needle, timeout_s=5)
         self._reap()
 
     def kill(self) -> None:
@@ -90,7 +89,6 @@ class Engine(ABC):
         if pid is None:
             return
         processes.kill_tree(pid)
-        processes.wait_gone(pid, self._needle, timeout_s=5)
         self._reap()
 
     def is_running(self) -> bool:

@@ -21,13 +21,20 @@ def is_running(pid: int, needle: str) -> bool:
     return entry is not None and needle in entry[1]
 
 
-def kill_tree(pid: int) -> None:
-    """SIGKILL `pid` and all its descendants; frozen first, so that it starts no more."""
+def kill_tree(pid: int, *, timeout_s: float = 5) -> None:
+    """SIGKILL `pid` and all its descendants, frozen first, so that it starts no more; wait until none is left.
+
+    One that is left for a moment may still write, and PostgreSQL does not start while its predecessor has children.
+    """
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGSTOP)
-    for victim in [*reversed(_descendants(pid)), pid]:
+    victims = [*reversed(descendants(pid)), pid]
+    for victim in victims:
         with contextlib.suppress(ProcessLookupError):
             os.kill(victim, signal.SIGKILL)
+    deadline = time.monotonic() + timeout_s
+    while not living().isdisjoint(victims) and time.monotonic() < deadline:
+        time.sleep(0.02)
 
 
 def wait_gone(pid: int, needle: str, *, timeout_s: float) -> bool:
@@ -40,7 +47,13 @@ def wait_gone(pid: int, needle: str, *, timeout_s: float) -> bool:
     return True
 
 
-def _descendants(root: int) -> list[int]:
+def living() -> set[int]:
+    """Return the pids of all processes; a zombie is none."""
+    return set(_table())
+
+
+def descendants(root: int) -> list[int]:
+    """Return the pids of all that `root` started, and of those they started, parents first."""
     children: dict[int, list[int]] = {}
     for pid, (parent, _) in _table().items():
         children.setdefault(parent, []).append(pid)

@@ -1,8 +1,32 @@
 import io
+import subprocess
+import sys
 
 import psycopg
 
+from _services import processes
 from tests.kit import engines
+
+# What takes a moment to end.
+FAMILY = """
+import os, time
+for _ in range(4):
+    if not os.fork():
+        held = bytearray(40 << 20)
+        break
+os.write(1, b".")
+time.sleep(10)
+"""
+
+
+def test_of_a_killed_engine_no_child_is_left_to_write_into_its_directory():
+    with subprocess.Popen([sys.executable, "-c", FAMILY], stdout=subprocess.PIPE, start_new_session=True) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.read(5) == b"....."
+        family = {parent.pid, *processes.descendants(parent.pid)}
+        assert len(family) == 5
+        processes.kill_tree(parent.pid)
+        assert family.isdisjoint(processes.living())
 
 
 def test_each_test_gets_an_empty_database_of_its_own(postgres_url):

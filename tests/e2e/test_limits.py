@@ -50,8 +50,19 @@ def test_a_project_over_its_rate_is_told_when_to_come_back_and_others_are_served
         catalogue.resolve(models[0], **question)  # its plan is kept, from before the limit
     limit(catalogue, max_calls_per_second=5)
 
+    def told(name, **labels):
+        return metric(server.metrics_port, name, **labels)
+
+    def counts():
+        resolved = sum(told("registry_resolve_total", source=source, result="ok") for source in ("cache", "db"))
+        return resolved, told("grpc_server_handled_total", grpc_method="Resolve", grpc_code="OK")
+
+    before = counts()
     over = drained(lambda: catalogue.resolve(models[0], **question), 200)
     assert (over.code, over.reason) == ("RESOURCE_EXHAUSTED", "RATE_LIMITED")
+    # A refused one counts as no read.
+    resolved, answered = (now - then for now, then in zip(counts(), before, strict=True))
+    assert resolved == answered > 0
     assert 0 < over.retry_s <= 0.25
     for _ in range(50):
         other.resolve(models[1], **question)

@@ -81,6 +81,9 @@ class Log:
             found += self.revisions[each]
         return found
 
+    def at(self, revision):
+        return self.revisions.get(revision, [])
+
     def snapshot(self, *, after, limit):
         return [each for each in self.start if (each.model_uid, str(each.kind), each.id) > after][:limit]
 

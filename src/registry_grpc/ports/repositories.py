@@ -295,3 +295,6 @@ class Feed(Protocol):
 
     def after(self, revision: int, limit: int) -> Sequence[Event]:
         """Events above `revision` in (revision, index) order: whole revisions, at least one, about `limit` events."""
+
+    def at(self, revision: int) -> Sequence[Event]:
+        """All events of one revision in order; none when they were compacted, or there was no such revision."""

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from registry_grpc.watch.projection import Entry, Projection
 
     Find = Callable[[], Entry[bytes] | None]
+    Gate = Callable[[], bool]
 
 STALE = stages_pb2.ResolveResponse(stale=True).SerializeToString()
 """Appended to a reply it sets `stale`: concatenated messages merge. Source: protobuf encoding, last one wins."""
@@ -72,10 +73,11 @@ class Resolver:
 
     def shortcut(
         self, request: stages_pb2.ResolveRequest, principal: str
-    ) -> Callable[[], tuple[bytes, int] | None] | None:
+    ) -> Callable[[Gate | None], tuple[bytes, int] | None] | None:
         """Answers `request` of `principal` from the projection as often as asked.
 
-        None for what only the database can answer. The answer is None whenever `answer` would have to wait.
+        None for what only the database can answer. The answer is None whenever `answer` would have to wait, or the gate
+        that it is given is closed.
         """
         find = self._finder(request)
         if find is None:
@@ -100,10 +102,13 @@ class Resolver:
             return reply
         return await self._from_database(request, wanted)
 
-    def _from_memory(self, find: Find, wanted: int, since: int, principal: str) -> tuple[bytes, int] | None:
+    def _from_memory(
+        self, find: Find, wanted: int, since: int, principal: str, gate: Gate | None = None
+    ) -> tuple[bytes, int] | None:
         """The reply and its revision, counted; None when there is none, or it is older than allowed or than `wanted`.
 
         `since` is the revision of the pointer that the caller has: while it is still that, the reply says only so.
+        None too when `gate` is closed: what is refused was not read, and makes nobody a consumer.
         """
         # In this order: a commit of another thread may come in between, and its revision must not be told of what it
         # changed.
@@ -114,6 +119,8 @@ class Resolver:
         # What the entry tells may be younger than what the feed has read to the end.
         revision = max(complete, entry.revision)
         if wanted > revision or since > revision:
+            return None
+        if gate is not None and not gate():
             return None
         self.observer.resolved("cache", "ok")
         target = entry.pointer.target

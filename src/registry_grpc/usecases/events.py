@@ -103,10 +103,9 @@ class FindPosition:
             return Position(uid, epoch, after_revision)
         if (given.registry_uid, given.epoch) != (uid, epoch) or given.revision > head:
             raise history_changed()
-        if given.revision >= reader.feed.oldest() and given.fingerprint != NO_PRINT:
-            events = [event for event in reader.feed.after(given.revision - 1, 1) if event.revision == given.revision]
-            if fingerprint_of(events) != given.fingerprint:
-                raise history_changed()
+        is_kept = given.revision >= reader.feed.oldest() and given.fingerprint != NO_PRINT
+        if is_kept and fingerprint_of(reader.feed.at(given.revision)) != given.fingerprint:
+            raise history_changed()
         require_kept(reader, given.revision)
         return given
 
@@ -128,7 +127,7 @@ class ReadState:
         self, reader: Reader, project: str, model: str, kinds: frozenset[str]
     ) -> tuple[Position, Sequence[Resource]]:
         head = reader.feed.head()
-        events = reader.feed.after(head - 1, 1) if head else ()
+        events = reader.feed.at(head)
         position = Position(
             self.store.registry_uid, reader.feed.epoch(), head, fingerprint_of(events) if events else NO_PRINT
         )

@@ -167,7 +167,7 @@ class ChangeFeed:
     @staticmethod
     def _snapshot(reader: Reader) -> tuple[int, list[Pointer], Sequence[Event]]:
         revision = reader.feed.head()
-        newest = reader.feed.after(revision - 1, 1) if revision else ()
+        newest = reader.feed.at(revision)
         pointers: list[Pointer] = []
         after = ("", "", "")
         while True:
@@ -269,5 +269,5 @@ def _is_there(reader: Reader, head: int, newest: Sequence[Event]) -> bool:
     revision = newest[-1].revision
     if head < revision:
         return False
-    found = [event for event in reader.feed.after(revision - 1, 1) if event.revision == revision]
+    found = reader.feed.at(revision)
     return not found or fingerprint_of(found) == fingerprint_of(newest)

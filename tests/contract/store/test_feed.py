@@ -23,6 +23,22 @@ def test_a_page_never_cuts_a_revision(store):
     assert page(3, 6) == []
 
 
+def test_one_revision_is_read_whole_and_alone(store):
+    def three(unit, revision):
+        for name in "abc":
+            unit.record(Action.CREATED, model(name, revision=revision))
+
+    change(store, three)
+    change(store, three)
+
+    def at(revision):
+        return store.read(lambda reader: [(one.revision, one.index) for one in reader.feed.at(revision)])
+
+    assert at(1) == [(1, 0)]
+    assert at(2) == [(2, 0), (2, 1), (2, 2)]
+    assert at(0) == at(4) == []
+
+
 def test_a_poller_by_revision_sees_every_event_once_and_in_order_under_concurrent_commits(store):
     seen = []
     done = threading.Event()

@@ -120,7 +120,7 @@ async def test_a_receiver_that_is_gone_is_sent_nothing_more(world):
             await until(lambda: world.get(name).disabled)
             assert world.get(name).disable_reason == GONE
             assert [each.state for each in world.deliveries(name)] == [DeliveryState.DEAD]
-            event = world.store.read(lambda reader: reader.feed.after(reader.feed.head() - 1, 1))[-1]
+            event = world.store.read(lambda reader: reader.feed.at(reader.feed.head()))[-1]
             assert (event.after.name, event.after.disabled, event.actor) == (name, True, "system:registry")
             missed = [world.touch("m", "missed"), world.model("n")]
             world.later(hours=1)

@@ -23,8 +23,13 @@ from registry_grpc.server.interceptors.desk import Desk
 from registry_grpc.server.interceptors.methods import REMEMBERED_BYTES, Handler, Method
 from registry_grpc.server.interceptors.repeats import Repeats
 
-Answer = Callable[[], tuple[bytes, int] | None]
-"""The reply and the revision it was read at, now; None when finding it would take waiting."""
+Gate = Callable[[], bool]
+"""Takes what a call costs of a rate; False when there is none left."""
+Answer = Callable[[Gate | None], tuple[bytes, int] | None]
+"""The reply and the revision it was read at, now, counted; None when finding it would take waiting.
+
+Also None, and nothing counted, when the gate it passes before it is counted is closed.
+"""
 Shortcut = Callable[[Any, str], Answer | None]
 """What answers this request of this principal whenever asked; None when it always takes waiting."""
 Headers = tuple[tuple[str, str | bytes], ...]
@@ -45,8 +50,8 @@ class _Plan(NamedTuple):
     """Version of what callers may do that it was made under."""
     limits: int
     """Version of what limits them, likewise."""
-    gate: Callable[[], bool] | None
-    """Takes what a call costs of a rate; None while there is none."""
+    gate: Gate | None
+    """None while there is no rate."""
 
 
 class Shortened:
@@ -99,8 +104,8 @@ class Shortened:
                     plans.keep(key, self._plan(headers, raw))
                 return data
             # Whatever time the caller leaves: it is answered at once, and for one who is gone gRPC sends nothing.
-            found = plan.answer()
-            if found is None or (plan.gate is not None and not plan.gate()):
+            found = plan.answer(plan.gate)
+            if found is None:
                 return await otherwise(raw, context)  # type: ignore[no-any-return]
             reply, revision = found
             if trailer[0] != revision:

@@ -80,6 +80,10 @@ class Feed:
             groups = [list(self._session.all(_AT, {"revision": rows[0].revision})), []]
         return [_event(row) for group in groups[:-1] for row in group]
 
+    def at(self, revision: int) -> Sequence[Event]:
+        """See the port."""
+        return [_event(row) for row in self._session.all(_AT, {"revision": revision})]
+
 
 def _event(row: Record) -> Event:
     _, codec = RESOURCES[row.resource_type]
