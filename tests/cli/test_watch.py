@@ -36,8 +36,10 @@ def test_a_command_runs_for_each_change_and_knows_what_it_is(server, registry, t
     command = f'echo "$MREG_EVENT $MREG_LOCATION" >> {log}'
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MREG_")}
     environment |= {"MREG_ENDPOINT": server.endpoint, "MREG_DATA_DIR": str(server.data_dir)}
+    mreg = Path(sys.executable).parent / "mreg"
     process = subprocess.Popen(
-        [Path(sys.executable).parent / "mreg", "watch", "deployed@staging", "--exec", command],
+        # Whoever runs the tests in the background may have SIGINT ignored, and children inherit that.
+        ["env", "--default-signal=INT", mreg, "watch", "deployed@staging", "--exec", command],
         env=environment,
         stdout=subprocess.PIPE,
         text=True,

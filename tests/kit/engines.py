@@ -20,6 +20,8 @@ import psycopg
 from minio.deleteobjects import DeleteObject
 from psycopg import sql
 
+from tests.kit import canaries
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
 
@@ -78,6 +80,7 @@ def fresh_database(server_url: str) -> Iterator[str]:
     try:
         address = server_url.replace("postgresql://", "postgresql+psycopg://", 1)
         yield f"{address.rpartition('/')[0]}/{name}"
+        canaries.require_none_in_database(f"{server_url.rpartition('/')[0]}/{name}")
     finally:
         # FORCE, because a test that failed may have left connections behind.
         _execute(server_url, sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))

@@ -129,6 +129,7 @@ PROMISES = {
         "No secret or DSN is in any status, log line, metric or audit entry, and no path or stack trace in a status.",
         {
             "canaries": "canary strings in every secret; every output of a run with faults is scanned",
+            "every server": "log, tables and refusals of every server of every test are searched for its secrets",
             "log lines": "texts of callers forge no line of a log and are no labels of metrics",
         },
     ),

@@ -7,6 +7,8 @@ import pytest
 from google.rpc import error_details_pb2
 from google.rpc.status_pb2 import Status
 
+from tests.kit import canaries
+
 
 @dataclass(frozen=True)
 class Refusal:
@@ -28,6 +30,7 @@ class Refusal:
 def refusal_of(error: grpc.RpcError) -> Refusal:
     """The parts of `error`."""
     trailers = dict(error.trailing_metadata() or ())
+    canaries.require_none("a status", f"{error}\n{trailers}".encode())
     return from_status(Status.FromString(trailers.get("grpc-status-details-bin", b"")), error.code().name, str(error))
 
 

@@ -35,6 +35,7 @@ from registry_grpc.v1 import (
     stages_pb2_grpc,
     webhooks_pb2_grpc,
 )
+from tests.kit import canaries
 from tests.kit.engines import Bucket, places
 
 START_TIMEOUT_S = 30.0
@@ -105,6 +106,7 @@ class RegistryServer:
             raise AssertionError(f"the server did not start:\n{self.log[-4000:]}")
         ready = json.loads(line)
         self.port, self.metrics_port = ready["ports"][0], ready["metrics_port"]
+        canaries.learn(self.settings, self.data_dir)
         return self
 
     def signal(self, number: int) -> None:
@@ -130,6 +132,7 @@ class RegistryServer:
     def _close(self) -> None:
         if self.process is not None and self.process.stdout is not None:
             self.process.stdout.close()
+        canaries.require_none_of_server(self.settings, self.data_dir)
 
     def channel(self, token: str = "") -> grpc.Channel:
         """A plain channel that sends this token, or the admin's."""

@@ -25,7 +25,7 @@ class Shortcut:
     knows: bool = True
 
     def __call__(self, _request, _principal):
-        return lambda: (SHORT, 41) if self.knows else None
+        return lambda gate: (SHORT, 41) if self.knows and (gate is None or gate()) else None
 
 
 async def answer_long(request, context):
