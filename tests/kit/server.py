@@ -39,7 +39,7 @@ from tests.kit import canaries
 from tests.kit.engines import Bucket, places
 
 START_TIMEOUT_S = 30.0
-_PROGRAM = """
+PROGRAM = """
 import os, sys
 from registry_grpc.server.configuration import load_settings
 from registry_grpc.server.main import serve
@@ -55,6 +55,8 @@ class RegistryServer:
     settings: Mapping[str, str] = field(default_factory=dict)
     failpoints: str = ""
     """Armed from the next start on; see `registry_grpc.failpoints`."""
+    program: str = PROGRAM
+    """What its Python runs."""
     process: subprocess.Popen[str] | None = None
     port: int = 0
     metrics_port: int = 0
@@ -93,7 +95,7 @@ class RegistryServer:
         clean = {name: value for name, value in os.environ.items() if not name.startswith("MREG_")}
         with (self.data_dir / "server.log").open("a") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", _PROGRAM],
+                [sys.executable, "-c", self.program],
                 env=clean | {f"MREG_{name.upper()}": value for name, value in given.items()},
                 stdout=subprocess.PIPE,
                 stderr=log,
@@ -199,10 +201,12 @@ class WithToken(
 
 
 @contextlib.contextmanager
-def running(settings: Mapping[str, str] | None = None, failpoints: str = "") -> Iterator[RegistryServer]:
+def running(
+    settings: Mapping[str, str] | None = None, failpoints: str = "", program: str = PROGRAM
+) -> Iterator[RegistryServer]:
     """A server on SQLite and a directory, or whatever the settings say; killed afterwards."""
     with tempfile.TemporaryDirectory(prefix="registry-") as directory:
-        server = RegistryServer(Path(directory) / "data", settings or {}, failpoints)
+        server = RegistryServer(Path(directory) / "data", settings or {}, failpoints, program)
         try:
             yield server.start()
         finally:

@@ -11,7 +11,6 @@ import itertools
 import json
 import os
 import signal
-import statistics
 import sys
 import threading
 import time
@@ -27,9 +26,11 @@ from tests.kit.catalogue import Catalogue
 from tests.kit.engines import MinioServer, PostgresServer, fresh_bucket, fresh_database, private_minio, private_postgres
 from tests.kit.history import APPLIED, REFUSED, UNKNOWN, Recorder, faults_of, log_of
 from tests.kit.proxy import Proxy
-from tests.kit.server import RegistryServer, distributed, running
+from tests.kit.server import PROGRAM, RegistryServer, distributed, running
 from tests.promises.writes.clients import VERSIONS, Client
+from tests.soak import steady
 from tests.soak.files import Pusher
+from tests.soak.growth import MAX_SLOPE_MIB, MAX_SLOPE_OBJECTS, Sample, growth, slope
 
 MINUTES = float(os.environ.get("MREG_SOAK_MINUTES", "60"))
 EVERY_S = 30.0
@@ -38,12 +39,6 @@ CLIENTS, MODELS, PUSHERS = 4, 12, 2
 PAUSE_S = 0.1
 """Between two calls of a client: an hour at full speed would say no more, and leave the machine to nobody."""
 PAGE = ROOT / "docs/soak.md"
-MAX_SLOPE_MIB = 1.0
-"""Growth of memory in ten minutes after the warm-up."""
-RESTED = 20
-"""Samples of five minutes, in which there is a moment without an upload."""
-MAX_SPREAD = 16
-"""How many more descriptors or threads the last quarter may show than the second."""
 
 
 @dataclass
@@ -125,16 +120,6 @@ class World:
             proxy.cut()
 
 
-@dataclass(frozen=True)
-class Sample:
-    """The steady replica at one moment."""
-
-    minutes: float
-    rss_mib: float
-    descriptors: int
-    threads: int
-
-
 @contextlib.contextmanager
 def world() -> Iterator[World]:
     """Two replicas, each behind proxies of its own to a PostgreSQL and a MinIO of our own."""
@@ -147,10 +132,10 @@ def world() -> Iterator[World]:
         databases = [stack.enter_context(Proxy(f"{url.host}:{url.port}")) for _ in range(2)]
         stores = [stack.enter_context(Proxy(minio.endpoint)) for _ in range(2)]
         servers = []
-        for database, store in zip(databases, stores, strict=True):
+        for database, store, program in zip(databases, stores, (steady.PROGRAM, PROGRAM), strict=True):
             through = url.set(port=int(database.endpoint.rpartition(":")[2])).render_as_string(hide_password=False)
             mine = settings | {"database_url": through, "s3_endpoint": store.endpoint}
-            servers.append(stack.enter_context(running(mine)))
+            servers.append(stack.enter_context(running(mine, program=program)))
         (servers[1].data_dir / "admin.token").write_text(servers[0].token)
         yield World(postgres, minio, servers[0], servers[1], databases, stores, plain)
 
@@ -201,38 +186,13 @@ def watch(it: World, history: Recorder, stop: threading.Event, working: list[Fut
     while (passed := time.monotonic() - began) < MINUTES * 60 and not any(each.done() for each in working):
         descriptors = len(os.listdir(f"/proc/{pid}/fd"))  # noqa: PTH208 - names only, and there are many
         threads = len(os.listdir(f"/proc/{pid}/task"))  # noqa: PTH208
-        samples.append(Sample(passed / 60, rss_mib(pid), descriptors, threads))
+        used, objects = json.loads((it.steady.data_dir / steady.NAME).read_text())
+        samples.append(Sample(passed / 60, rss_mib(pid), used, objects, descriptors, threads))
         if len(samples) % 20 == 0:
             print(samples[-1], dict(it.faults), len(history.writes), len(history.reads), flush=True)
         time.sleep(SAMPLE_S)
     stop.set()
     return samples
-
-
-def growth(samples: list[Sample]) -> list[str]:
-    """What of the steady replica grew; the first quarter is warm-up."""
-    found = []
-    settled = samples[len(samples) // 4 :]
-    slope = slope_mib(settled)
-    if slope > MAX_SLOPE_MIB:
-        found.append(f"memory grew by {slope:.2f} MiB in ten minutes; {MAX_SLOPE_MIB:g} is the limit")
-    quarter = len(samples) // 4
-    for name in ("descriptors", "threads"):
-        early = statistics.median(getattr(each, name) for each in samples[quarter : 2 * quarter])
-        late = statistics.median(getattr(each, name) for each in samples[-quarter:])
-        if late > early + MAX_SPREAD:
-            found.append(f"{name} grew from {early:g} to {late:g}")
-    return found
-
-
-def slope_mib(samples: list[Sample]) -> float:
-    """MiB in ten minutes, by least squares over the least of each few minutes: uploads come and go in between."""
-    rested = [
-        min(group, key=lambda each: each.rss_mib)
-        for group in (samples[at : at + RESTED] for at in range(0, len(samples), RESTED))
-    ]
-    fit = statistics.linear_regression([each.minutes for each in rested], [each.rss_mib for each in rested])
-    return 10 * fit.slope
 
 
 def report(it: World, history: Recorder, pushers: list[Pusher], samples: list[Sample], found: list[str]) -> None:
@@ -257,13 +217,20 @@ def report(it: World, history: Recorder, pushers: list[Pusher], samples: list[Sa
         f"| versions pushed, pulled and hashed again | {sum(len(pusher.versions) for pusher in pushers)} |",
         f"| pushes and pulls begun again after an error | {sum(pusher.failed for pusher in pushers)} |",
         f"| faults | {', '.join(f'{name} {count}' for name, count in sorted(it.faults.items()))} |",
-        f"| replica never killed: memory, MiB in ten minutes, limit {MAX_SLOPE_MIB:g} | {slope_mib(settled):.2f} |",
-        f"| its descriptors, first and last settled | {settled[0].descriptors}, {settled[-1].descriptors} |",
-        f"| its threads, first and last settled | {settled[0].threads}, {settled[-1].threads} |",
+        "| of the replica that is never killed: | |",
+        f"| memory in use, MiB in ten minutes | {slope(settled, 'used_mib'):.2f}, at most {MAX_SLOPE_MIB:g} |",
+        f"| Python's objects, in ten minutes | {slope(settled, 'objects'):.0f}, at most {MAX_SLOPE_OBJECTS} |",
+        f"| resident memory, MiB in ten minutes | {slope(settled, 'rss_mib'):.2f} |",
+        f"| descriptors, first and last settled | {settled[0].descriptors}, {settled[-1].descriptors} |",
+        f"| threads, first and last settled | {settled[0].threads}, {settled[-1].threads} |",
         "",
-        "| minute | memory, MiB | descriptors | threads |",
-        "|---|---|---|---|",
-        *(f"| {each.minutes:.1f} | {each.rss_mib:.0f} | {each.descriptors} | {each.threads} |" for each in shown),
+        "| minute | resident, MiB | in use, MiB | objects | descriptors | threads |",
+        "|---|---|---|---|---|---|",
+        *(
+            f"| {each.minutes:.1f} | {each.rss_mib:.0f} | {each.used_mib:.1f} | {each.objects} | {each.descriptors} |"
+            f" {each.threads} |"
+            for each in shown
+        ),
         "",
         "**Everything held.**" if not found else "**Broken:**",
         *(f"- {fault}" for fault in found[:30]),
