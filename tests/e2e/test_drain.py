@@ -13,7 +13,7 @@ from registry_grpc.v1 import artifacts_pb2
 from tests.kit.catalogue import Catalogue
 from tests.kit.deployments import DEPLOYMENTS, deployed
 from tests.kit.refusals import Refusal, attempt
-from tests.kit.server import _PROGRAM, running
+from tests.kit.server import PROGRAM, running
 from tests.kit.waiting import until
 
 
@@ -107,7 +107,7 @@ def test_a_killed_server_has_lost_nothing_it_acknowledged(server):
 def test_a_second_server_on_the_same_data_directory_is_refused_with_what_to_do():
     with running() as server:
         ran = subprocess.run(
-            [sys.executable, "-c", _PROGRAM],
+            [sys.executable, "-c", PROGRAM],
             env={"MREG_DATA_DIR": str(server.data_dir), "MREG_LISTEN": "127.0.0.1:0", "MREG_METRICS_LISTEN": "off"},
             capture_output=True,
             text=True,

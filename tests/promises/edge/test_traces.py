@@ -12,7 +12,7 @@ from registry_grpc.v1 import stages_pb2
 from tests.kit.catalogue import Catalogue
 from tests.kit.frames import RawConnection, call, message
 from tests.kit.refusals import Refusal, attempt
-from tests.kit.server import _PROGRAM, running
+from tests.kit.server import PROGRAM, running
 from tests.kit.waiting import until
 
 INFO = "/registry_grpc.v1.ServerService/GetServerInfo"
@@ -81,7 +81,7 @@ def test_row_83_a_server_that_cannot_start_shows_no_password(tmp_path, workers):
     }
     clean = {name: value for name, value in os.environ.items() if not name.startswith("MREG_")}
     ran = subprocess.run(
-        [sys.executable, "-c", _PROGRAM],
+        [sys.executable, "-c", PROGRAM],
         env=clean | {f"MREG_{name.upper()}": value for name, value in settings.items()},
         capture_output=True,
         text=True,
