@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 _PROC = Path("/proc")
@@ -32,15 +33,17 @@ def kill_tree(pid: int, *, timeout_s: float = 5) -> None:
     for victim in victims:
         with contextlib.suppress(ProcessLookupError):
             os.kill(victim, signal.SIGKILL)
-    deadline = time.monotonic() + timeout_s
-    while not living().isdisjoint(victims) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    _wait(lambda: living().isdisjoint(victims), timeout_s)
 
 
 def wait_gone(pid: int, needle: str, *, timeout_s: float) -> bool:
     """Return True once `pid` is gone, False when it still runs after `timeout_s`."""
+    return _wait(lambda: not is_running(pid, needle), timeout_s)
+
+
+def _wait(done: Callable[[], bool], timeout_s: float) -> bool:
     deadline = time.monotonic() + timeout_s
-    while is_running(pid, needle):
+    while not done():
         if time.monotonic() > deadline:
             return False
         time.sleep(0.02)

@@ -132,7 +132,7 @@ def world() -> Iterator[World]:
         databases = [stack.enter_context(Proxy(f"{url.host}:{url.port}")) for _ in range(2)]
         stores = [stack.enter_context(Proxy(minio.endpoint)) for _ in range(2)]
         servers = []
-        for database, store, program in zip(databases, stores, (steady.PROGRAM, PROGRAM), strict=True):
+        for database, store, program in zip(databases, stores, (steady.BEGIN + PROGRAM, PROGRAM), strict=True):
             through = url.set(port=int(database.endpoint.rpartition(":")[2])).render_as_string(hide_password=False)
             mine = settings | {"database_url": through, "s3_endpoint": store.endpoint}
             servers.append(stack.enter_context(running(mine, program=program)))
@@ -220,7 +220,7 @@ def report(it: World, history: Recorder, pushers: list[Pusher], samples: list[Sa
         "| of the replica that is never killed: | |",
         f"| memory in use, MiB in ten minutes | {slope(settled, 'used_mib'):.2f}, at most {MAX_SLOPE_MIB:g} |",
         f"| Python's objects, in ten minutes | {slope(settled, 'objects'):.0f}, at most {MAX_SLOPE_OBJECTS} |",
-        f"| resident memory, MiB in ten minutes | {slope(settled, 'rss_mib'):.2f} |",
+        f"| resident memory, MiB in ten minutes | {slope(settled, 'rss_mib'):.2f}, at most {MAX_SLOPE_MIB:g} |",
         f"| descriptors, first and last settled | {settled[0].descriptors}, {settled[-1].descriptors} |",
         f"| threads, first and last settled | {settled[0].threads}, {settled[-1].threads} |",
         "",

@@ -5,11 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 MAX_SLOPE_MIB = 1.0
-"""Growth of what C has in use, in ten minutes after the warm-up."""
+"""Growth of memory in ten minutes after the warm-up: of what is resident, and of what C has in use."""
 MAX_SLOPE_OBJECTS = 10_000
 """Likewise of Python's small objects: some 80 bytes each, so as much again."""
-MAX_STEP_MIB = 64.0
-"""What two heaps may keep at their ends, so that what is resident may be higher at one time than at another."""
 RESTED = 20
 """Samples of five minutes, in which there is a moment without an upload."""
 MAX_SPREAD = 16
@@ -34,17 +32,15 @@ def growth(samples: Sequence[Sample]) -> list[str]:
     """What of the steady replica grew; the first quarter is warm-up."""
     found = []
     settled = samples[len(samples) // 4 :]
-    used, objects = slope(settled, "used_mib"), slope(settled, "objects")
-    if used > MAX_SLOPE_MIB:
-        found.append(f"memory in use grew by {used:.2f} MiB in ten minutes; {MAX_SLOPE_MIB:g} is the limit")
-    if objects > MAX_SLOPE_OBJECTS:
-        found.append(f"Python's objects grew by {objects:.0f} in ten minutes; {MAX_SLOPE_OBJECTS} is the limit")
+    for what, name, limit in (
+        ("memory", "rss_mib", MAX_SLOPE_MIB),
+        ("memory in use", "used_mib", MAX_SLOPE_MIB),
+        ("Python's objects", "objects", MAX_SLOPE_OBJECTS),
+    ):
+        grown = slope(settled, name)
+        if grown > limit:
+            found.append(f"{what} grew by {grown:.2f} in ten minutes; {limit:g} is the limit")
     quarter = len(samples) // 4
-    first, last = (min(each.rss_mib for each in part) for part in (samples[quarter : 2 * quarter], samples[-quarter:]))
-    if last > first + MAX_STEP_MIB:
-        found.append(
-            f"the least resident memory rose from {first:.0f} to {last:.0f} MiB; {MAX_STEP_MIB:g} is the limit"
-        )
     for name in ("descriptors", "threads"):
         early = statistics.median(getattr(each, name) for each in samples[quarter : 2 * quarter])
         late = statistics.median(getattr(each, name) for each in samples[-quarter:])

@@ -12,7 +12,8 @@ import threading
 import time
 from pathlib import Path
 
-PROGRAM = "from tests.soak.steady import main; main()"
+BEGIN = "from tests.soak.steady import begin; begin()"
+"""What comes before the program of a server."""
 NAME = "in-use.json"
 EVERY_S = 5.0
 MIB = 1 << 20
@@ -33,11 +34,8 @@ def in_use() -> tuple[float, int]:
     return (info.uordblks + info.hblkhd) / MIB, sys.getallocatedblocks()
 
 
-def main() -> None:
-    """Serve by the environment; write `in_use` to a file in the data directory every few seconds."""
-    from registry_grpc.server.configuration import load_settings
-    from registry_grpc.server.main import serve
-
+def begin() -> None:
+    """From now on write `in_use` to a file in the data directory every few seconds."""
     place = Path(os.environ["MREG_DATA_DIR"]) / NAME
 
     def write() -> None:
@@ -47,4 +45,3 @@ def main() -> None:
             time.sleep(EVERY_S)
 
     threading.Thread(target=write, name="in-use", daemon=True).start()
-    serve(load_settings({}, os.environ))

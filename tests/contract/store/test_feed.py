@@ -4,11 +4,12 @@ from registry_grpc.domain.events import Action
 from tests.contract.store.builders import add_model, at_once, change, model
 
 
-def test_a_page_never_cuts_a_revision(store):
-    def three(unit, revision):
-        for name in "abc":
-            unit.record(Action.CREATED, model(name, revision=revision))
+def three(unit, revision):
+    for name in "abc":
+        unit.record(Action.CREATED, model(name, revision=revision))
 
+
+def test_a_page_never_cuts_a_revision(store):
     change(store, three)
     change(store, three)
 
@@ -24,10 +25,6 @@ def test_a_page_never_cuts_a_revision(store):
 
 
 def test_one_revision_is_read_whole_and_alone(store):
-    def three(unit, revision):
-        for name in "abc":
-            unit.record(Action.CREATED, model(name, revision=revision))
-
     change(store, three)
     change(store, three)
 
