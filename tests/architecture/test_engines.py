@@ -1,6 +1,9 @@
 import io
+import os
+import signal
 import subprocess
 import sys
+import uuid
 
 import psycopg
 
@@ -18,6 +21,16 @@ os.write(1, b".")
 time.sleep(10)
 """
 
+# Who never stops starting children, as PostgreSQL does while its clients connect again.
+RESTLESS = """
+import os, time
+os.write(1, b".")
+while True:
+    if not os.fork():
+        time.sleep(60)
+        os._exit(0)
+"""
+
 
 def test_of_a_killed_engine_no_child_is_left_to_write_into_its_directory():
     with subprocess.Popen([sys.executable, "-c", FAMILY], stdout=subprocess.PIPE, start_new_session=True) as parent:
@@ -27,6 +40,21 @@ def test_of_a_killed_engine_no_child_is_left_to_write_into_its_directory():
         assert len(family) == 5
         processes.kill_tree(parent.pid)
         assert family.isdisjoint(processes.living())
+
+
+def test_a_child_started_while_its_engine_is_killed_is_not_left():
+    for _ in range(8):
+        marker = uuid.uuid4().hex
+        with subprocess.Popen(
+            [sys.executable, "-c", RESTLESS, marker], stdout=subprocess.PIPE, start_new_session=True
+        ) as parent:
+            assert parent.stdout is not None
+            assert parent.stdout.read(1) == b"."
+            processes.kill_tree(parent.pid)
+        left = [pid for pid in processes.living() if processes.is_running(pid, marker)]
+        for pid in left:
+            os.kill(pid, signal.SIGKILL)
+        assert left == []
 
 
 def test_each_test_gets_an_empty_database_of_its_own(postgres_url):
