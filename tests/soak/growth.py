@@ -31,16 +31,16 @@ class Sample:
 def growth(samples: Sequence[Sample]) -> list[str]:
     """What of the steady replica grew; the first quarter is warm-up."""
     found = []
-    settled = samples[len(samples) // 4 :]
-    for what, name, limit in (
-        ("memory", "rss_mib", MAX_SLOPE_MIB),
-        ("memory in use", "used_mib", MAX_SLOPE_MIB),
-        ("Python's objects", "objects", MAX_SLOPE_OBJECTS),
+    quarter = len(samples) // 4
+    settled = samples[quarter:]
+    for what, name, limit, unit in (
+        ("memory", "rss_mib", MAX_SLOPE_MIB, " MiB"),
+        ("memory in use", "used_mib", MAX_SLOPE_MIB, " MiB"),
+        ("Python's objects", "objects", MAX_SLOPE_OBJECTS, ""),
     ):
         grown = slope(settled, name)
         if grown > limit:
-            found.append(f"{what} grew by {grown:.2f} in ten minutes; {limit:g} is the limit")
-    quarter = len(samples) // 4
+            found.append(f"{what} grew by {grown:.2f}{unit} in ten minutes; {limit:g} is the limit")
     for name in ("descriptors", "threads"):
         early = statistics.median(getattr(each, name) for each in samples[quarter : 2 * quarter])
         late = statistics.median(getattr(each, name) for each in samples[-quarter:])
