@@ -19,8 +19,8 @@ os.write(1, b".")
 time.sleep(10)
 """
 
-# Who never stops starting children, as PostgreSQL does while its clients connect again. Its memory, in small pages, makes
-# each start take milliseconds, in which a signal has been sent and has not arrived.
+# Who never stops starting children, as PostgreSQL does while its clients connect again. Its memory, in small pages,
+# makes each start take milliseconds, in which a signal has been sent and has not arrived.
 RESTLESS = """
 import mmap, os, time
 held = mmap.mmap(-1, 256 << 20, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
