@@ -10,7 +10,7 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-import google_crc32c
+from crc32c import crc32c
 
 from registry_grpc.v1 import common_pb2
 
@@ -28,7 +28,7 @@ def chunk_message(rest: bytes, field: int, content: bytes) -> bytes:
     inner = _CONTENT + varint(len(content))
     size = len(inner) + len(content) + _CRC32C_BYTES
     head = rest + bytes([field << 3 | _LEN]) + varint(size) + inner
-    return b"".join((head, content, _CRC32C, struct.pack("<I", google_crc32c.value(content))))
+    return b"".join((head, content, _CRC32C, struct.pack("<I", crc32c(content))))
 
 
 def submessage(field: int, message: bytes) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 import uuid
 from collections.abc import Iterator
@@ -28,6 +29,9 @@ def make_file(path: Path, size_mib: int) -> str:
             block = number.to_bytes(8, "big") + seed[8:]
             digest.update(block)
             file.write(block)
+        # Else the kernel writes it out by and by, on the cores and the disk of what is measured.
+        file.flush()
+        os.fsync(file.fileno())
     return digest.hexdigest()
 
 

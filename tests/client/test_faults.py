@@ -7,9 +7,9 @@ import json
 import pkgutil
 from concurrent import futures
 
-import google_crc32c
 import grpc
 import pytest
+from crc32c import crc32c
 
 from registry_grpc import v1
 from registry_grpc.client import Conflict, IntegrityError, Registry, Unavailable, manifest, retries
@@ -75,7 +75,7 @@ class Liar(
         yield artifacts_pb2.ReadArtifactResponse(artifact=self.artifact(), offset=request.read_offset)
         for offset in range(request.read_offset, len(self.served), 65536):
             chunk = self.served[offset : offset + 65536]
-            crc = google_crc32c.value(chunk)
+            crc = crc32c(chunk)
             if offset >= 1_000_000 and self.bad_crcs:
                 self.bad_crcs -= 1
                 crc ^= 1

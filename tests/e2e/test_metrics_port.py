@@ -5,8 +5,8 @@ import queue
 import subprocess
 import urllib.request
 
-import google_crc32c
 import pytest
+from crc32c import crc32c
 from prometheus_client.parser import text_string_to_metric_families
 
 from registry_grpc.v1 import artifacts_pb2, common_pb2, models_pb2, stages_pb2, versions_pb2
@@ -81,7 +81,7 @@ def started_upload(server):
 def messages(name, more):
     """Yield all chunks but the last, wait for `more`, then yield the rest."""
     digest = hashlib.sha256(CHUNK * CHUNKS).hexdigest()
-    chunk = common_pb2.Chunk(content=CHUNK, crc32c=google_crc32c.value(CHUNK))
+    chunk = common_pb2.Chunk(content=CHUNK, crc32c=crc32c(CHUNK))
     for number in range(CHUNKS):
         if number == CHUNKS - 1:
             more.get(timeout=60)

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import google_crc32c
 import grpc
 import pytest
+from crc32c import crc32c as crc32c_of
 from google.rpc import error_details_pb2
 from google.rpc.status_pb2 import Status
 
@@ -143,7 +143,7 @@ class Content:
 
 def chunk(content: bytes, *, crc32c: int | None = None) -> common_pb2.Chunk:
     """A chunk with its checksum, or with the wrong one that was given."""
-    return common_pb2.Chunk(content=content, crc32c=google_crc32c.value(content) if crc32c is None else crc32c)
+    return common_pb2.Chunk(content=content, crc32c=crc32c_of(content) if crc32c is None else crc32c)
 
 
 def part_of_stream(name: str, content: Content, start: int, stop: int) -> Iterator[pb.WriteUploadRequest]:
@@ -255,7 +255,7 @@ class Registry:
         """ReadArtifact, each chunk checked."""
         found = bytearray()
         for message in self.api.artifacts.ReadArtifact(pb.ReadArtifactRequest(name=name, **fields), timeout=60):
-            assert google_crc32c.value(message.chunk.content) == message.chunk.crc32c
+            assert crc32c_of(message.chunk.content) == message.chunk.crc32c
             assert message.offset == fields.get("read_offset", 0) + len(found)
             found += message.chunk.content
         return bytes(found)

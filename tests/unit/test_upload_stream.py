@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-import google_crc32c
 import pytest
+from crc32c import crc32c
 
 from registry_grpc.domain.artifacts import Upload, UploadPart, UploadState
 from registry_grpc.domain.calls import Principal
@@ -150,7 +150,7 @@ def streaming(shelf, threads, refuses=(), room=None):
 
 
 def message(offset, content, **fields):
-    chunk = common_pb2.Chunk(content=content, crc32c=google_crc32c.value(content))
+    chunk = common_pb2.Chunk(content=content, crc32c=crc32c(content))
     chunk.ClearField("content")
     request = pb.WriteUploadRequest(name=str(NAME), write_offset=offset, chunk=chunk, **fields)
     return WriteMessage(request, memoryview(content))

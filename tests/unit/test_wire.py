@@ -1,7 +1,7 @@
 """Messages put together, or taken apart, by hand are what protobuf makes of the same fields."""
 
-import google_crc32c
 import pytest
+from crc32c import crc32c
 from google.protobuf.message import DecodeError
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -17,7 +17,7 @@ FIELD = artifacts_pb2.ReadArtifactResponse.CHUNK_FIELD_NUMBER
 def test_it_is_the_same_message(size, offset):
     content = bytes(range(256)) * (size // 256) + bytes(size % 256)
     rest = artifacts_pb2.ReadArtifactResponse(offset=offset, artifact=artifacts_pb2.Artifact(path="model.bin"))
-    chunk = common_pb2.Chunk(content=content, crc32c=google_crc32c.value(content))
+    chunk = common_pb2.Chunk(content=content, crc32c=crc32c(content))
     expected = artifacts_pb2.ReadArtifactResponse(offset=offset, artifact=rest.artifact, chunk=chunk)
     made = chunk_message(rest.SerializeToString(), FIELD, content)
     assert artifacts_pb2.ReadArtifactResponse.FromString(made) == expected

@@ -8,8 +8,8 @@ import io
 import uuid
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-import google_crc32c
 import grpc
+from crc32c import crc32c
 
 from registry_grpc.client.errors import IntegrityError, RegistryError, Unavailable
 from registry_grpc.client.retries import Patience
@@ -74,7 +74,7 @@ def _stream(connection: Connection, artifact: artifacts_pb2.Artifact, offset: in
                 continue
             if answer.offset != offset or offset + len(content) > end:
                 raise IntegrityError(f"the server sent byte {answer.offset} of {artifact.path} for byte {offset}")
-            if answer.chunk.HasField("crc32c") and google_crc32c.value(content) != answer.chunk.crc32c:
+            if answer.chunk.HasField("crc32c") and crc32c(content) != answer.chunk.crc32c:
                 # Damaged on the way; asked for again from here.
                 raise Unavailable(f"a chunk of {artifact.path} at byte {offset} arrived damaged")
             offset += len(content)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-import google_crc32c
+from crc32c import crc32c
 
 from registry_grpc.domain.errors import Reason, RegistryError
 
@@ -16,10 +16,6 @@ if TYPE_CHECKING:
     from registry_grpc.ports.artifacts import RunningDigest
 
 
-_PIECE_BYTES = 128 * 1024
-"""Of a view is copied at once for its CRC32C: the library takes nothing but bytes. So little stays in the cache."""
-
-
 def verified(offset: int, chunks: Sequence[Bytes], checksums: Sequence[int | None], persisted: int) -> Iterator[Bytes]:
     """The chunks, each once its CRC32C is verified if it has one; the first begins at byte `offset` of the file.
 
@@ -28,7 +24,7 @@ def verified(offset: int, chunks: Sequence[Bytes], checksums: Sequence[int | Non
     Raises: CHUNK_CHECKSUM.
     """
     for chunk, expected in zip(chunks, checksums, strict=True):
-        if expected is not None and _crc32c(chunk) != expected:
+        if expected is not None and crc32c(chunk) != expected:
             raise RegistryError(
                 Reason.CHUNK_CHECKSUM,
                 f"the chunk at byte {offset} does not have CRC32C {expected:08x}; resume at {persisted}",
@@ -37,15 +33,6 @@ def verified(offset: int, chunks: Sequence[Bytes], checksums: Sequence[int | Non
             )
         yield chunk
         offset += len(chunk)
-
-
-def _crc32c(chunk: Bytes) -> int:
-    if isinstance(chunk, bytes):
-        return int(google_crc32c.value(chunk))
-    crc = 0
-    for at in range(0, len(chunk), _PIECE_BYTES):
-        crc = google_crc32c.extend(crc, bytes(chunk[at : at + _PIECE_BYTES]))
-    return crc
 
 
 class BrokenHashError(Exception):

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import column, inspect, select, table, text
+from sqlalchemy.exc import DBAPIError
 
 from registry_grpc.storage.sql import grants, postgresql, sqlite
 from registry_grpc.storage.sql.database import parse_url
@@ -84,8 +85,17 @@ def upgrade(url: str, grant_to: str = "") -> tuple[str, str]:
 
 
 def require_head(connection: Connection) -> None:
-    """Raises: SchemaError, saying what to do, unless the schema is this program's."""
-    state = _state(connection)
+    """Raises: SchemaError, saying what to do, unless the schema is this program's.
+
+    Not inside a transaction, which PostgreSQL gives up when there is no schema at all.
+    """
+    try:
+        state = SchemaState(connection.execute(_CURRENT).scalar() or "", HEAD)
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise
+        # Whether there is the table is three times the work of reading it, and servers ask each second.
+        state = _state(connection)
     if not state.ok:
         raise SchemaError(state.advice)
 
