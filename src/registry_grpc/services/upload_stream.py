@@ -13,6 +13,7 @@ from registry_grpc.domain.artifacts import MIB
 from registry_grpc.domain.digests import Digest
 from registry_grpc.domain.errors import Reason, RegistryError, invalid_field
 from registry_grpc.services.codec.artifacts import MAX_CHUNK_BYTES
+from registry_grpc.services.unhurried import Unhurried
 
 if TYPE_CHECKING:
     from registry_grpc.domain.artifacts import Bytes, Upload
@@ -219,7 +220,8 @@ class UploadStream:
     ) -> None:
         try:
             try:
-                part = await self._transfer.run(self._session.store_part, number, offset, chunks, checksums, size)
+                calmly = Unhurried(chunks, self._room)
+                part = await self._transfer.run(self._session.store_part, number, offset, calmly, checksums, size)
             except BaseException:
                 self._session.give_up()
                 if before is not None:

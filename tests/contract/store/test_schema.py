@@ -6,7 +6,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import make_url, text
+from sqlalchemy import Engine, event, make_url, text
 
 from registry_grpc.domain.errors import Reason, RegistryError
 from registry_grpc.storage.sql import SchemaError, SqlStore, schema
@@ -74,6 +74,33 @@ def test_another_schema_is_refused_with_what_to_do(url, version, advice):
     store.close()
     with pytest.raises(SchemaError, match=advice):
         SqlStore(url)
+
+
+def test_a_database_whose_schema_is_gone_is_not_ready(url):
+    store = SqlStore(url, auto_upgrade=True)
+    store.write(lambda unit: unit.session.connection.execute(text("DROP TABLE alembic_version")) and None)
+    with pytest.raises(RegistryError) as caught:
+        store.ping()
+    assert caught.value.reason is Reason.DATABASE_UNAVAILABLE
+    store.close()
+    assert schema.check(url) == schema.SchemaState("", schema.HEAD)
+
+
+def test_a_ping_asks_the_database_one_question(url):
+    store = SqlStore(url, auto_upgrade=True)
+    store.ping()
+    asked = []
+
+    def note(connection, cursor, statement, *_):
+        asked.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        store.ping()
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    store.close()
+    assert len(asked) == 1, asked
 
 
 def test_a_newer_schema_is_not_upgraded(url):
