@@ -4,6 +4,7 @@ import pytest
 
 from registry_grpc.services.transfer_room import TransferRoom
 from registry_grpc.services.unhurried import REST_S, Unhurried
+from registry_grpc.storage.artifacts import local_files
 from registry_grpc.storage.artifacts.faults import check_size
 
 MIB = 1 << 20
@@ -64,6 +65,13 @@ def test_nobody_rests_any_more_once_the_other_upload_has_ended(room, rests):
     open_streams(room, 1)
     assert len(list(going)) == 1
     assert rests == [REST_S]
+
+
+def test_a_file_is_written_without_a_rest_before_its_one_write(room, rests, tmp_path):
+    open_streams(room, 2)
+    local_files.create_file(tmp_path / "part", Unhurried([b"a" * MIB, b"", b"b" * 5], room, rests.append))
+    assert (tmp_path / "part").read_bytes() == b"a" * MIB + b"b" * 5
+    assert rests == []
 
 
 def test_who_only_looks_does_not_rest(room, rests):

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -11,11 +12,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from crc32c import crc32c
 
-from registry_grpc.domain.artifacts import Upload, UploadPart, UploadState
+from registry_grpc.domain.artifacts import MIB, Upload, UploadPart, UploadState
 from registry_grpc.domain.calls import Principal
 from registry_grpc.domain.errors import Reason, RegistryError
 from registry_grpc.domain.names import ModelName, UploadName
 from registry_grpc.services import context as contexts
+from registry_grpc.services import unhurried
 from registry_grpc.services.codec.artifacts import WriteMessage
 from registry_grpc.services.transfer_room import TransferRoom
 from registry_grpc.services.upload_stream import MAX_EMPTY_CHUNKS, UploadStream
@@ -178,6 +180,25 @@ async def test_chunks_of_any_length_become_parts_that_meet_at_the_boundaries(thr
         4: (30, content[30:]),
     }
     assert shelf.recorded == [1, 2, 3, 4]
+
+
+async def test_parts_are_gone_over_with_rests_while_another_stream_is_open(threads, monkeypatch):
+    # A rest is in proportion to the bytes: of the ten of a part here it would be put off for ever.
+    monkeypatch.setattr(unhurried, "REST_S", 0.005 * MIB / PART)
+    took = {}
+    for others in (0, 1):
+        shelf, room = Shelf(2 * PART), TransferRoom(8, 8)
+        with contextlib.ExitStack() as open_streams:
+            for _ in range(others + 1):
+                open_streams.enter_context(room.stream())
+            stream = streaming(shelf, threads, room=room)
+            began = time.monotonic()
+            await stream.take(message(0, bytes(PART)))
+            await stream.settle()
+            took[others] = time.monotonic() - began
+        assert shelf.stored == {1: (0, bytes(PART))}
+    assert took[1] >= 0.015, took  # this shelf goes over the chunks three times
+    assert took[0] < took[1]
 
 
 async def test_a_file_of_one_part_goes_whole_with_the_finish(threads):

@@ -24,7 +24,7 @@ class Unhurried(Sequence[Bytes]):
 
     A whole part at a stretch keeps a core busy here and one in the store, for some 30 ms each, and every call that
     comes meanwhile waits its turn at each of its steps. Rests between whole parts do not help: it is the stretches.
-    By index there is no rest, for those who only look.
+    By index, and in a slice, there is no rest, for those who only look.
     """
 
     def __init__(

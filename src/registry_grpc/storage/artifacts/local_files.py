@@ -63,7 +63,8 @@ def make_directories(root: Path, path: Path) -> None:
 def write_chunks(descriptor: int, chunks: Sequence[Bytes], offset: int) -> None:
     """Write chunks one after another from `offset` on, without copying them together."""
     failpoint("store.file.write")
-    waiting: list[memoryview] = [memoryview(chunk) for chunk in chunks if chunk]
+    # A slice: going over the chunks themselves may take its time, and the work comes later.
+    waiting: list[memoryview] = [memoryview(chunk) for chunk in chunks[:] if chunk]
     while waiting:
         batch = waiting[:_MAX_VECTORS]
         written = os.pwritev(descriptor, batch, offset)

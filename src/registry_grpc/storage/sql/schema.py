@@ -90,11 +90,11 @@ def require_head(connection: Connection) -> None:
     Not inside a transaction, which PostgreSQL gives up when there is no schema at all.
     """
     try:
-        state = SchemaState(connection.execute(_CURRENT).scalar() or "", HEAD)
+        state = _recorded(connection)
     except DBAPIError as error:
         if error.connection_invalidated:
             raise
-        # Whether there is the table is three times the work of reading it, and servers ask each second.
+        # Whether there is the table is more work than reading it, and servers ask each second.
         state = _state(connection)
     if not state.ok:
         raise SchemaError(state.advice)
@@ -111,6 +111,11 @@ def known_revisions() -> tuple[str, ...]:
 def _state(connection: Connection) -> SchemaState:
     if not inspect(connection).has_table(_ALEMBIC.name):
         return SchemaState("", HEAD)
+    return _recorded(connection)
+
+
+def _recorded(connection: Connection) -> SchemaState:
+    """Raises: DBAPIError without the table."""
     return SchemaState(connection.execute(_CURRENT).scalar() or "", HEAD)
 
 
